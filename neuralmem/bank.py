@@ -1,0 +1,295 @@
+"""What is kept: the memory state, and the bank that writes and reads it (chapter 2).
+
+One step of a bank: address the write heads, erase and add, address the read heads, read. Three ways to address stand
+behind the same door: "content" only; "ntm" (content, interpolate, shift, sharpen); "dnc" (content, allocation from
+usage, temporal links). Letters: B batch, N slots, W word size, R read heads, H write heads.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import addressing as A
+from ._validate import choice, positive_int, real, shaped
+
+ADDRESSINGS = ("content", "ntm", "dnc")
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """What a bank is made of. Raises ValueError or TypeError, naming the field, where a value is out of range.
+
+    `key_size` restricts content addressing to the first words of each row (None: all W). `key_masking` lets the
+    controller mask each key, `deallocation` erases what is freed, `link_sharpening` sharpens the directional
+    weightings (all three: Csordás & Schmidhuber 2019). `sort_gradient` and `usage_gradient` say whether gradients
+    flow through the allocation's sorted products and through the usage.
+    """
+
+    memory_size: int = 128  # N
+    memory_dim: int = 64  # W
+    num_read_heads: int = 4  # R
+    num_write_heads: int = 1  # H
+    addressing: str = "dnc"
+    initial_memory: str = "constant"  # "constant": parameters do not depend on N, so N may change after training
+    initial_value: float = 1e-2  # not 0: a zero row has no direction, and its cosine no useful gradient
+    shift_range: int = 1  # NTM: one slot either way, as in Graves et al. 2014
+    temporal_links: bool = True  # DNC: without them a step costs N times less
+    key_size: int | None = None
+    key_masking: bool = False
+    deallocation: bool = False
+    link_sharpening: bool = False
+    sort_gradient: bool = True
+    usage_gradient: bool = True
+    associative_start: bool = False  # biases: sharp keys, write to free slots, free nothing
+
+    def __post_init__(self):
+        for name in ("memory_size", "memory_dim", "num_read_heads", "num_write_heads", "shift_range"):
+            positive_int(name, getattr(self, name))
+        choice("addressing", self.addressing, ADDRESSINGS)
+        choice("initial_memory", self.initial_memory, ("constant", "learned"))
+        real("initial_value", self.initial_value)
+        if self.key_size is not None and positive_int("key_size", self.key_size) > self.memory_dim:
+            raise ValueError(f"key_size must be at most memory_dim={self.memory_dim}, got {self.key_size}")
+
+    @property
+    def key_width(self):
+        """Number of words of a row that content addressing compares."""
+        return self.key_size or self.memory_dim
+
+
+class MemoryState(NamedTuple):
+    """All that a bank remembers. The last three are None unless the addressing is "dnc" (and has links)."""
+
+    memory: torch.Tensor  # (B, N, W)
+    read_weightings: torch.Tensor  # (B, R, N)
+    write_weightings: torch.Tensor  # (B, H, N)
+    usage: torch.Tensor | None = None  # (B, N)
+    precedence: torch.Tensor | None = None  # (B, H, N)
+    link: torch.Tensor | None = None  # (B, H, N, N)
+
+
+def erase_and_add(memory, write_weightings, erase, add):
+    """Write: M'[n] = M[n]·prod_h (1 - w[h, n] e[h]) + sum_h w[h, n] v[h] (Graves et al. 2014, eqs. 3 and 4).
+
+    Shapes: memory (B, N, W), write_weightings (B, H, N), erase (B, H, W) in [0, 1], add (B, H, W); returns (B, N, W).
+    All heads erase before any adds, so their order does not matter. Chapter 2.
+    Raises ValueError or TypeError where a shape, dtype or device does not fit.
+    """
+    shaped("memory", memory, "B N W")
+    batch, slots, width = memory.shape
+    shaped("write_weightings", write_weightings, "B H N", like=memory, B=batch, N=slots)
+    heads = write_weightings.shape[1]
+    shaped("erase", erase, "B H W", like=memory, B=batch, H=heads, W=width)
+    shaped("add", add, "B H W", like=memory, B=batch, H=heads, W=width)
+    kept = memory
+    for head in range(heads):
+        where, what = write_weightings[:, head, :, None], erase[:, head, None]
+        kept = torch.addcmul(kept, kept * where, what, value=-1)
+    return torch.baddbmm(kept, write_weightings.mT, add)
+
+
+def read_memory(memory, read_weightings):
+    """Read: r = w M. Shapes: memory (B, N, W), read_weightings (B, R, N); returns (B, R, W). Chapter 2."""
+    shaped("memory", memory, "B N W")
+    shaped("read_weightings", read_weightings, "B R N", like=memory, B=memory.shape[0], N=memory.shape[1])
+    return read_weightings @ memory
+
+
+class NeuralMemoryBank(nn.Module):
+    """A differentiable memory: `reads, state = bank(interface, state)` (chapter 2).
+
+    `config` is a MemoryConfig. `parts` lists the pieces of the interface vector with their shapes, and
+    `interface_size` is their total. The bank has no parameters, but for a learned initial memory.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        if not isinstance(config, MemoryConfig):
+            raise TypeError(f"config must be a MemoryConfig, got {type(config).__name__}")
+        self.config = config
+        self.parts = _interface_parts(config)
+        self.sizes = [shape[0] * shape[1] for shape in self.parts.values()]
+        self.interface_size = sum(self.sizes)
+        if config.initial_memory == "learned":
+            rows = torch.randn(config.memory_size, config.memory_dim) * config.memory_dim**-0.5
+            self.initial_rows = nn.Parameter(rows)
+
+    def initial_state(self, batch_size, dtype=torch.float32, device=None):
+        """The state before the first step, the same at every call: MemoryState for `batch_size` sequences.
+
+        NTM heads start on slot 0; the others start nowhere (weightings of zeros). Raises as `positive_int` does.
+        """
+        config, batch = self.config, positive_int("batch_size", batch_size)
+        slots, readers, writers = config.memory_size, config.num_read_heads, config.num_write_heads
+        zeros = torch.zeros(batch, writers, slots, dtype=dtype, device=device)
+        if config.initial_memory == "learned":
+            memory = self.initial_rows.to(dtype).expand(batch, -1, -1)
+        else:
+            memory = zeros.new_full((batch, slots, config.memory_dim), config.initial_value)
+        reads, writes = zeros.new_zeros(batch, readers, slots), zeros
+        if config.addressing == "ntm":
+            first = F.one_hot(torch.tensor(0), slots).to(zeros)
+            reads, writes = first.expand(batch, readers, slots), first.expand(batch, writers, slots)
+        if config.addressing != "dnc":
+            return MemoryState(memory, reads, writes)
+        links = (zeros, zeros.new_zeros(batch, writers, slots, slots)) if config.temporal_links else (None, None)
+        return MemoryState(memory, reads, writes, zeros[:, 0], *links)
+
+    def initial_interface_bias(self):
+        """Bias (interface_size,) to add to a controller's interface layer at its start: zeros, or an associative memory.
+
+        `associative_start` means strengths 4, write and allocation gates 1, free gates -3, all before squashing.
+        """
+        values = {}
+        if self.config.associative_start:
+            values = dict(write_strengths=4.0, read_strengths=4.0, write_gates=1.0, allocation_gates=1.0, free_gates=-3.0)
+        pieces = [torch.full((size,), values.get(name, 0.0)) for name, size in zip(self.parts, self.sizes, strict=True)]
+        return torch.cat(pieces)
+
+    def split(self, interface):
+        """Cut the interface vector (B, interface_size) into its parts and squash each to its range: a dict of tensors.
+
+        Keys, erase and gates are (B, heads, width) or (B, heads); see `parts`. Raises ValueError or TypeError.
+        """
+        shaped("interface", interface, "B I", I=self.interface_size)
+        batch = interface.shape[0]
+        pieces = torch.split(interface, self.sizes, dim=-1)
+        result = {}
+        for (name, (heads, width)), piece in zip(self.parts.items(), pieces, strict=True):
+            piece = _SQUASH[name](piece.view(batch, heads, width))
+            result[name] = piece.squeeze(-1) if name in _SCALARS else piece
+        return result
+
+    def forward(self, interface, state):
+        """One step: write, then read. Shapes: interface (B, interface_size); returns (reads (B, R, W), MemoryState).
+
+        Raises ValueError or TypeError where a shape, dtype or device does not fit.
+        """
+        part = self.split(interface)
+        shaped("state.memory", state.memory, "B N W", like=interface, B=interface.shape[0], W=self.config.memory_dim)
+        address_writes, address_reads = _ADDRESS[self.config.addressing]
+        state = address_writes(self.config, part, state)
+        memory = erase_and_add(state.memory, state.write_weightings, part["erase"], part["add"])
+        state = address_reads(self.config, part, state._replace(memory=memory))
+        return read_memory(memory, state.read_weightings), state
+
+
+def _interface_parts(config):
+    """Names and shapes (heads, width) of the pieces of the interface vector, in order."""
+    readers, writers, width = config.num_read_heads, config.num_write_heads, config.memory_dim
+    parts = {"add": (writers, width), "erase": (writers, width)}
+    for side, heads in (("write", writers), ("read", readers)):
+        parts[f"{side}_keys"] = (heads, config.key_width)
+        parts[f"{side}_strengths"] = (heads, 1)
+        if config.key_masking:
+            parts[f"{side}_masks"] = (heads, config.key_width)
+        if config.addressing == "ntm":
+            parts[f"{side}_interpolation"] = (heads, 1)
+            parts[f"{side}_shifts"] = (heads, 2 * config.shift_range + 1)
+            parts[f"{side}_gammas"] = (heads, 1)
+    if config.addressing != "ntm":
+        parts["write_gates"] = (writers, 1)
+    if config.addressing == "dnc":
+        parts["allocation_gates"] = (writers, 1)
+        parts["free_gates"] = (readers, 1)
+        if config.temporal_links:
+            parts["read_modes"] = (readers, 1 + 2 * writers)
+        if config.temporal_links and config.link_sharpening:
+            parts["link_gammas"] = (readers, 1)
+    return parts
+
+
+def _softmax(x):
+    return torch.softmax(x, dim=-1)
+
+
+_SQUASH = {
+    "add": nn.Identity(),
+    "erase": torch.sigmoid,
+    "write_keys": nn.Identity(),
+    "read_keys": nn.Identity(),
+    "write_strengths": A.oneplus,
+    "read_strengths": A.oneplus,
+    "write_masks": torch.sigmoid,
+    "read_masks": torch.sigmoid,
+    "write_interpolation": torch.sigmoid,
+    "read_interpolation": torch.sigmoid,
+    "write_shifts": _softmax,
+    "read_shifts": _softmax,
+    "write_gammas": A.oneplus,
+    "read_gammas": A.oneplus,
+    "write_gates": torch.sigmoid,
+    "allocation_gates": torch.sigmoid,
+    "free_gates": torch.sigmoid,
+    "read_modes": _softmax,
+    "link_gammas": A.oneplus,
+}
+_SCALARS = {name for name in _SQUASH if name.endswith(("_strengths", "_gates", "_gammas", "_interpolation"))}
+
+
+def _content(config, part, side, memory):
+    """The content weightings of the "read" or "write" heads."""
+    rows = memory[..., : config.key_width]
+    return A.content_weighting(rows, part[f"{side}_keys"], part[f"{side}_strengths"], part.get(f"{side}_masks"))
+
+
+def _content_writes(config, part, state):
+    content = _content(config, part, "write", state.memory)
+    return state._replace(write_weightings=part["write_gates"].unsqueeze(-1) * content)
+
+
+def _content_reads(config, part, state):
+    return state._replace(read_weightings=_content(config, part, "read", state.memory))
+
+
+def _ntm_weightings(config, part, side, memory, previous):
+    """Content, interpolate, shift, sharpen (Graves et al. 2014, section 3.3)."""
+    weightings = A.interpolate(_content(config, part, side, memory), previous, part[f"{side}_interpolation"])
+    return A.sharpen(A.circular_shift(weightings, part[f"{side}_shifts"]), part[f"{side}_gammas"])
+
+
+def _ntm_writes(config, part, state):
+    return state._replace(write_weightings=_ntm_weightings(config, part, "write", state.memory, state.write_weightings))
+
+
+def _ntm_reads(config, part, state):
+    return state._replace(read_weightings=_ntm_weightings(config, part, "read", state.memory, state.read_weightings))
+
+
+def _dnc_writes(config, part, state):
+    """Usage, allocation, write weightings, and the order of writing (Graves et al. 2016, Methods)."""
+    retained = A.retention(part["free_gates"], state.read_weightings)
+    usage = A.usage(state.usage, state.write_weightings, retained)
+    if not config.usage_gradient:
+        usage = usage.detach()
+    gates = part["allocation_gates"] * part["write_gates"]
+    allocation = A.allocation_weightings(usage, gates, config.sort_gradient)
+    content = _content(config, part, "write", state.memory)
+    writes = A.write_weighting(content, allocation, part["allocation_gates"], part["write_gates"])
+    memory = state.memory * retained.unsqueeze(-1) if config.deallocation else state.memory
+    state = state._replace(memory=memory, write_weightings=writes, usage=usage)
+    if not config.temporal_links:
+        return state
+    link = A.temporal_link(state.link, state.precedence, writes)
+    return state._replace(link=link, precedence=A.precedence(state.precedence, writes))
+
+
+def _dnc_reads(config, part, state):
+    """Content, or one step forward or backward along the links, by read mode (Graves et al. 2016, Methods)."""
+    content = _content(config, part, "read", state.memory)
+    if not config.temporal_links:
+        return state._replace(read_weightings=content)
+    forward, backward = A.directional_weightings(state.link, state.read_weightings)
+    if config.link_sharpening:
+        forward, backward = (A.sharpen_links(w, part["link_gammas"]) for w in (forward, backward))
+    return state._replace(read_weightings=A.read_weighting(content, forward, backward, part["read_modes"]))
+
+
+_ADDRESS = {
+    "content": (_content_writes, _content_reads),
+    "ntm": (_ntm_writes, _ntm_reads),
+    "dnc": (_dnc_writes, _dnc_reads),
+}
