@@ -123,7 +123,8 @@ def usage(previous_usage, write_weightings, retained):
 def allocation_weighting(usage, sort_gradient=True):
     """The free slots, the least used first: a[phi_j] = (1 - u[phi_j]) prod_{i<j} u[phi_i].
 
-    phi sorts the slots by usage, ties by position (Graves et al. 2016, Methods). Shapes: usage (B, N) in [0, 1]; returns (B, N), with a sum of
+    phi sorts the slots by usage, ties by position (Graves et al. 2016, Methods, eq. of the allocation weighting).
+    Shapes: usage (B, N) in [0, 1]; returns (B, N), with a sum of
     1 - prod u. The order itself is piecewise constant and has no gradient; the values have, through the sorted
     products. `sort_gradient=False` treats those products as constants, as some implementations do. Chapter 1.
     Raises ValueError or TypeError where the shape or dtype does not fit.

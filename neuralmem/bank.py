@@ -145,12 +145,13 @@ class NeuralMemoryBank(nn.Module):
         """
         values = {}
         if self.config.associative_start:
-            values = dict(write_strengths=4.0, read_strengths=4.0, write_gates=1.0, allocation_gates=1.0, free_gates=-3.0)
-        pieces = [torch.full((size,), values.get(name, 0.0)) for name, size in zip(self.parts, self.sizes, strict=True)]
-        return torch.cat(pieces)
+            values = {"write_strengths": 4.0, "read_strengths": 4.0, "write_gates": 1.0}
+            values |= {"allocation_gates": 1.0, "free_gates": -3.0}
+        sized = zip(self.parts, self.sizes, strict=True)
+        return torch.cat([torch.full((size,), values.get(name, 0.0)) for name, size in sized])
 
     def split(self, interface):
-        """Cut the interface vector (B, interface_size) into its parts and squash each to its range: a dict of tensors.
+        """Cut the interface vector (B, interface_size) into its parts and squash each to its range, as a dict.
 
         Keys, erase and gates are (B, heads, width) or (B, heads); see `parts`. Raises ValueError or TypeError.
         """
