@@ -139,9 +139,9 @@ class NeuralMemoryBank(nn.Module):
         return MemoryState(memory, reads, writes, zeros[:, 0], *links)
 
     def initial_interface_bias(self):
-        """Bias (interface_size,) to add to a controller's interface layer at its start: zeros, or an associative memory.
+        """Bias (interface_size,) to add to a controller's interface layer at its start.
 
-        `associative_start` means strengths 4, write and allocation gates 1, free gates -3, all before squashing.
+        Zeros; with `associative_start` strengths 4, write and allocation gates 1, free gates -3, all before squashing.
         """
         values = {}
         if self.config.associative_start:

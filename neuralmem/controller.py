@@ -23,18 +23,19 @@ class MemoryController(nn.Module):
 
     At each step the LSTM sees the input and what was read at the step before; one linear layer emits the whole
     interface vector; another makes the output from the hidden state and what was read now. `bank=None` is the plain
-    LSTM. `input_to_interface=True` feeds the interface from the input directly, too. The weights are drawn as torch.nn
+    LSTM. `input_to_interface=True` feeds the interface from the input directly, too; `batch_first=True` takes inputs
+    and gives outputs as (B, T, ...). The weights are drawn as torch.nn
     draws them, from torch's generator. Raises ValueError or TypeError naming the argument.
     """
 
-    def __init__(self, input_dim, hidden_dim, output_dim, bank=None, input_to_interface=False):
+    def __init__(self, input_dim, hidden_dim, output_dim, bank=None, input_to_interface=False, batch_first=False):
         super().__init__()
         self.input_dim = positive_int("input_dim", input_dim)
         self.hidden_dim = positive_int("hidden_dim", hidden_dim)
         self.output_dim = positive_int("output_dim", output_dim)
         if bank is not None and not isinstance(bank, NeuralMemoryBank):
             raise TypeError(f"bank must be a NeuralMemoryBank or None, got {type(bank).__name__}")
-        self.bank, self.input_to_interface = bank, input_to_interface
+        self.bank, self.input_to_interface, self.batch_first = bank, input_to_interface, batch_first
         heads, width = (bank.config.num_read_heads, bank.config.memory_dim) if bank else (0, 0)
         self.read_shape = (heads, width)
         self.cell = nn.LSTMCell(input_dim + heads * width, hidden_dim)
@@ -59,7 +60,8 @@ class MemoryController(nn.Module):
         (outputs (T, B, output_dim), state), and with `return_trace` also a dict of (T, B, ...) tensors: the
         interface's parts and the weightings of every step. Raises ValueError or TypeError naming the argument.
         """
-        shaped("inputs", inputs, "T B D", like=self.output.weight, D=self.input_dim)
+        shaped("inputs", inputs, "B T D" if self.batch_first else "T B D", like=self.output.weight, D=self.input_dim)
+        inputs = inputs.transpose(0, 1) if self.batch_first else inputs
         steps, batch, _ = inputs.shape
         if steps == 0:
             raise ValueError("inputs must have at least one step T, got T=0")
@@ -76,6 +78,7 @@ class MemoryController(nn.Module):
         outputs = self.output(torch.stack(features))
         if running is not None:
             outputs = outputs * running.unsqueeze(-1)
+        outputs = outputs.transpose(0, 1) if self.batch_first else outputs
         if not return_trace:
             return outputs, state
         names = trace[0] if trace else ()

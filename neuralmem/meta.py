@@ -15,18 +15,18 @@ class MetaLearner(nn.Module):
     `method` is "maml" (Finn et al. 2017, second order), "first-order" (the same without second derivatives), "anil"
     (only the parameters named in `adapt_only` move; by default the last layer; Raghu et al. 2020), "reptile" (Nichol
     et al. 2018) or "meta-sgd" (a learned rate for each parameter; Li et al. 2017). `loss(prediction, target)` is a
-    mean over a task's data. `forward(output)` picks the prediction out of what the model returns. The model's own
+    mean over a task's data. Of a model that returns a tuple, the first item is the prediction. The model's own
     parameters are only read: adapted ones are a dict of tensors. Buffers are copied at every call, so that running
     statistics leak neither between tasks nor into the model. Raises ValueError or TypeError naming the argument.
     """
 
     def __init__(
-        self, model, loss=nn.functional.mse_loss, inner_lr=0.01, num_steps=1, method="maml", adapt_only=None, forward=None
+        self, model, loss=nn.functional.mse_loss, inner_lr=0.01, num_steps=1, method="maml", adapt_only=None
     ):
         super().__init__()
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-        self.model, self.loss, self.select = model, loss, forward or (lambda output: output)
+        self.model, self.loss = model, loss
         self.method = choice("method", method, METHODS)
         self.inner_lr, self.num_steps = real("inner_lr", inner_lr, low=0), _steps(num_steps)
         names = [name for name, _ in model.named_parameters()]
@@ -61,7 +61,8 @@ class MetaLearner(nn.Module):
     def predict(self, adapted, x):
         """The model's prediction for x (n, ...) with adapted parameters of one task."""
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-        return self.select(functional_call(self.model, (adapted, buffers), (x,)))
+        output = functional_call(self.model, (adapted, buffers), (x,))
+        return output[0] if isinstance(output, tuple) else output
 
     def predict_tasks(self, adapted, x):
         """The same for K tasks: adapted a dict of (K, ...), x (K, n, ...)."""
