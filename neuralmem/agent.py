@@ -21,6 +21,8 @@ FORMAT = "neuralmem agent 1"
 
 def squared_error(prediction, target):
     """Squared error of every number, shaped as the prediction: the agent averages it over each row."""
+    if prediction.shape != target.shape:
+        raise ValueError(f"y must have the prediction's shape {tuple(prediction.shape)}, got {tuple(target.shape)}")
     return nn.functional.mse_loss(prediction, target, reduction="none")
 
 
@@ -95,7 +97,7 @@ class ContinualLearningAgent:
         return np.array([self.train_step(*batch) for batch in tqdm(stream, disable=not progress)])
 
     def adapt(self, x, y, num_steps=None, lr=None):
-        """Parameters adapted to one task's rows x (n, ...), y (n, ...): a dict for `predict`. The agent stays as it is."""
+        """Parameters adapted to one task's rows x (n, ...), y (n, ...): a dict for `predict`. Changes nothing."""
         if self.meta is None:
             raise ValueError("adapt needs an agent with a meta-learner, this one has meta=None")
         adapted = self.meta.adapt(self._tensor("x", x), self._tensor("y", y), num_steps, lr)
@@ -155,7 +157,7 @@ class ContinualLearningAgent:
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 header = json.loads((file.metadata() or {}).get("neuralmem", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (safetensors.SafetensorError, json.JSONDecodeError) as error:
             raise ValueError(f"path must hold a saved agent, got {str(path)!r}: {error}") from error
         if header.get("format") != FORMAT:
@@ -201,13 +203,14 @@ class ContinualLearningAgent:
     def _forward(self, x, adapted=None):
         """(prediction, controller state or None), starting from the memory kept."""
         arguments = (x,) if self.settings["memory"] == "reset" else (x, self.state)
-        output = self.model(*arguments) if adapted is None else torch.func.functional_call(self.model, adapted, arguments)
+        if adapted is None:
+            output = self.model(*arguments)
+        else:
+            output = torch.func.functional_call(self.model, adapted, arguments)
         return output[:2] if isinstance(output, tuple) else (output, None)
 
     def _rows(self, prediction, data):
         """Loss of each row (B,): the mean over its numbers, weighted by the mask if there is one."""
-        if prediction.shape[: data["y"].dim()] != data["y"].shape and prediction.shape != data["y"].shape:
-            raise ValueError(f"y must have the prediction's shape {tuple(prediction.shape)}, got {tuple(data['y'].shape)}")
         losses = self.loss(prediction, data["y"])
         if "mask" not in data:
             return losses.reshape(len(losses), -1).mean(1)

@@ -38,7 +38,10 @@ class MemoryController(nn.Module):
         self.bank, self.input_to_interface, self.batch_first = bank, input_to_interface, batch_first
         heads, width = (bank.config.num_read_heads, bank.config.memory_dim) if bank else (0, 0)
         self.read_shape = (heads, width)
-        self.cell = nn.LSTMCell(input_dim + heads * width, hidden_dim)
+        self.from_input = nn.Linear(input_dim, 4 * hidden_dim)  # the four gates of the LSTM: input, forget,
+        self.from_past = nn.Linear(hidden_dim + heads * width, 4 * hidden_dim, bias=False)  # output, candidate
+        for parameter in (*self.from_input.parameters(), *self.from_past.parameters()):
+            nn.init.uniform_(parameter, -(hidden_dim**-0.5), hidden_dim**-0.5)  # as torch.nn.LSTM
         self.output = nn.Linear(hidden_dim + heads * width, output_dim)
         if bank is not None:
             sources = hidden_dim + (input_dim if input_to_interface else 0)
@@ -69,8 +72,9 @@ class MemoryController(nn.Module):
         shaped("state.hidden", state.hidden, "B H", like=inputs, B=batch, H=self.hidden_dim)
         running = _running(lengths, steps, batch, inputs.device)
         features, trace = [], []
+        gates = self.from_input(inputs)  # (T, B, 4·hidden_dim), all steps in one product
         for step in range(steps):
-            reached, part = self._step(inputs[step], state)
+            reached, part = self._step(inputs[step], gates[step], state)
             state = reached if running is None else _where(running[step], reached, state)
             features.append(torch.cat([state.hidden, state.reads.flatten(1)], dim=-1))
             if return_trace and self.bank is not None:
@@ -84,9 +88,13 @@ class MemoryController(nn.Module):
         names = trace[0] if trace else ()
         return outputs, state, {name: torch.stack([seen[name] for seen in trace]) for name in names}
 
-    def _step(self, x, state):
-        """One time step: x (B, input_dim), ControllerState -> (ControllerState, interface vector)."""
-        hidden, cell = self.cell(torch.cat([x, state.reads.flatten(1)], dim=-1), (state.hidden, state.cell))
+    def _step(self, x, gates, state):
+        """One time step: x (B, input_dim), its share of the gates, state -> (ControllerState, interface vector)."""
+        gates = gates + self.from_past(torch.cat([state.hidden, state.reads.flatten(1)], dim=-1))
+        opened, candidate = gates.split([3 * self.hidden_dim, self.hidden_dim], dim=-1)
+        enter, forget, leave = torch.sigmoid(opened).chunk(3, dim=-1)
+        cell = torch.addcmul(forget * state.cell, enter, torch.tanh(candidate))
+        hidden = leave * torch.tanh(cell)
         if self.bank is None:
             return ControllerState(hidden, cell, state.reads, None), None
         sources = torch.cat([hidden, x], dim=-1) if self.input_to_interface else hidden
