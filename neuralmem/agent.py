@@ -1,282 +1,362 @@
-"""All of it: a continual-learning agent composed of a model, replay and a meta-learner (chapter 6)."""
+"""All of it: an agent composed of a model, replay and meta-learning; saved, resumed, swept over seeds (chapter 6)."""
 
 import json
+import math
 import os
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import joblib
-import numpy as np
-import safetensors
-import safetensors.torch
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
 from torch import nn
 from tqdm import tqdm
 
 from ._validate import choice, finite, positive_int, real
-from .bank import MemoryState
-from .controller import ControllerState
+from .meta import MetaLearner
+from .replay import ExperienceReplay
 
 FORMAT = "neuralmem agent 1"
+SETTINGS = (
+    "lr", "betas", "clip", "replay_batch_size", "replay_weight", "replay_beta", "support_size", "memory", "seed",
+)  # fmt: skip
 
 
-def squared_error(prediction, target):
-    """Squared error of every number, shaped as the prediction: the agent averages it over each row."""
-    if prediction.shape != target.shape:
-        raise ValueError(f"y must have the prediction's shape {tuple(prediction.shape)}, got {tuple(target.shape)}")
-    return nn.functional.mse_loss(prediction, target, reduction="none")
+def cosine_schedule(steps, warm_up=20, flat=0.4, floor=0.02):
+    """A learning-rate schedule: a function from the step's number to a factor in (0, 1].
+
+    It rises over `warm_up` steps, stays at 1 until `flat`·steps, then falls to `floor` along half a cosine.
+    """
+    steps, floor = positive_int("steps", steps), real("floor", floor, 0, 1)
+    start = real("flat", flat, 0, 1) * steps
+
+    def factor(step):
+        fallen = min(1.0, max(0.0, (step - start) / max(1.0, steps - start)))
+        return min(1.0, (step + 1) / (warm_up + 1)) * (floor + (1 - floor) * (1 + math.cos(math.pi * fallen)) / 2)
+
+    return factor
 
 
 class ContinualLearningAgent:
-    """Learns from a stream, one batch at a time, and keeps what it learned (chapter 6).
+    """A model that learns from a stream, rehearses what it saw and adapts to what is new (chapter 6).
 
-    `model` maps x (B, ...) to a prediction (B, ...), or to a tuple that begins with it (a MemoryController with
-    `batch_first=True`). `replay` (an ExperienceReplay or None): each step rehearses `replay_batch` stored experiences
-    in the same forward pass, at `replay_weight`, and gives them their new losses as priorities. `meta` (a
-    MetaLearner over this model, or None): an experience is then a whole task of n rows, x (B, n, ...); the first
-    `support_rows` of them adapt the parameters and the loss is taken on the rest.
-    `loss(prediction, target)` gives the loss of every number. `memory="reset"` starts each batch with an empty memory;
-    "persist" goes on from where the last training batch ended (detached), until `reset_memory`.
-    Gradients are clipped to norm `clip`; the learning rate is `lr` times `schedule(step)`.
-    Raises ValueError or TypeError naming the argument.
+    An *experience* is what replay stores and what gets one loss. For a model x -> y it is a row: x (B, ...),
+    y (B, ...). For a sequence model, one with `initial_state` such as MemoryController, it is an episode: x (T, B, D),
+    y (T, B, K), mask (T, B), 0 where a step does not count. With `meta` it is a task of n points, x (K, n, ...),
+    of which the first `support_size` are adapted to and the rest are the query set.
+
+    One step minimises, by Adam(lr·schedule(step), betas) on gradients clipped to the norm `clip`,
+
+        mean of the new losses + replay_weight · mean of (importance weight · loss) over `replay_batch_size` replayed.
+
+    `loss(prediction, y, reduction="none")` is as in torch.nn.functional; with `meta`, the learner's own loss counts.
+    `memory` says where a sequence starts: "reset": at the model's initial state, always; "persist": where the
+    sequence of the last `train_step` ended (no gradient flows back across steps), until `reset_memory`. Dropout and
+    the like draw from the agent's own generator, started by `seed`. Raises ValueError or TypeError naming the argument.
     """
 
     def __init__(
-        self, model, replay=None, meta=None, *, loss=squared_error, lr=1e-3, betas=(0.9, 0.999), clip=1.0,
-        replay_batch=32, replay_weight=1.0, beta=0.4, support_rows=None, memory="reset", schedule=None, device="cpu",
+        self, model, replay=None, meta=None, *, loss=nn.functional.mse_loss, lr=1e-3, betas=(0.9, 0.999), clip=1.0,
+        schedule=None, replay_batch_size=8, replay_weight=1.0, replay_beta=0.4, support_size=None, memory="reset",
+        device=None, seed=0,
     ):  # fmt: skip
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+        parts = {"model": (model, nn.Module), "replay": (replay, ExperienceReplay), "meta": (meta, MetaLearner)}
+        for name, (part, kind) in parts.items():
+            if not isinstance(part, kind) and (part is not None or name == "model"):
+                raise TypeError(f"{name} must be a {kind.__name__}, got {type(part).__name__}")
+        self.model, self.replay, self.meta = model, replay, meta
+        self.loss, self.schedule = loss, schedule
+        self.lr, self.clip = real("lr", lr, low=0), real("clip", clip, low=0)
+        self.betas = tuple(real("betas", beta, 0, 1) for beta in betas)
+        self.replay_batch_size = positive_int("replay_batch_size", replay_batch_size)
+        self.replay_weight = real("replay_weight", replay_weight, low=0)
+        self.replay_beta = real("replay_beta", replay_beta, low=0)
+        self.memory, self.seed = choice("memory", memory, ("reset", "persist")), seed
+        self.support_size = None if meta is None else positive_int("support_size", support_size)
         if meta is not None and (meta.model is not model or meta.method == "reptile"):
-            raise ValueError("meta must be a MetaLearner of this very model, with a method other than 'reptile'")
-        self.device = torch.device(device)
-        self.model, self.replay, self.meta, self.loss = model.to(self.device), replay, meta, loss
-        self.settings = {
-            "lr": real("lr", lr, 0), "betas": [real("betas", b, 0, 1) for b in betas], "clip": real("clip", clip, 0),
-            "replay_batch": positive_int("replay_batch", replay_batch), "beta": real("beta", beta, 0),
-            "replay_weight": real("replay_weight", replay_weight, 0),
-            "support_rows": support_rows if support_rows is None else positive_int("support_rows", support_rows),
-            "memory": choice("memory", memory, ("reset", "persist")),
-        }  # fmt: skip
-        self.schedule = schedule or (lambda step: 1.0)
-        self.parameters = list((meta.to(self.device) if meta else self.model).parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=lr, betas=tuple(self.settings["betas"]))
-        self.steps = 0
-        self.state = None  # what a persistent memory holds
+            raise ValueError("meta must be a MetaLearner of `model` with a loss for each task (not Reptile)")
+        self.learner = model if meta is None else meta  # what is trained: with Meta-SGD, its rates too
+        self.sequential = hasattr(model, "initial_state") and meta is None
+        if memory == "persist" and not self.sequential:
+            raise ValueError("memory must be 'reset' for a model that is no sequence model, got 'persist'")
+        self.device = torch.device(device) if device is not None else next(self.learner.parameters()).device
+        self.learner.to(self.device)
+        self.optimiser = torch.optim.Adam(self.learner.parameters(), lr=self.lr, betas=self.betas)
+        self.steps, self.state = 0, None  # steps taken; with memory="persist", where the last sequence ended
+        devices = ["cpu", self.device] if self.device.type == "cuda" else ["cpu"]
+        self.random = [torch.Generator(place).manual_seed(seed).get_state() for place in devices]
 
     def train_step(self, x, y, mask=None):
-        """Learn from one batch, x (B, ...) and y (B, ...), and from replayed experiences; return the new loss.
+        """One step on new experiences and, in the same forward pass, on replayed ones, whose priorities are then new.
 
-        `mask` weighs the loss of every number of y (it is broadcast to it from the left); it is stored with x and y.
+        Returns the mean loss of the new experiences as a float. Raises ValueError where x, y or the gradient is not
+        finite or shapes do not fit; no parameter has changed then.
         """
-        fresh = self._experiences(x, y, mask)
-        batch, count = fresh, len(fresh["x"])
-        rehearse = self.replay is not None and len(self.replay) > 0
-        if rehearse:
-            old = self.replay.sample(self.settings["replay_batch"], self.settings["beta"])
-            batch = {key: torch.cat([value, old.data[key].to(value)]) for key, value in fresh.items()}
-        losses, state = self._losses(batch, count)
+        new = self._experiences(x, y, mask)
+        count, joined, old = len(new["x"]), new, None
+        if self.replay is not None and len(self.replay):
+            old = self.replay.sample(self.replay_batch_size, self.replay_beta)
+            joined = {name: _join(name, value, old.data) for name, value in new.items()}
+        state = self._start(count, len(joined["x"]) - count)
+        with self._draws(keep=True):
+            losses, state = self._losses(joined, state)
         total = losses[:count].mean()
-        if rehearse:
-            weights = old.weights.to(losses)
-            total = total + self.settings["replay_weight"] * (weights * losses[count:]).mean()
+        if old is not None:
+            total = total + self.replay_weight * (old.weights.to(losses) * losses[count:]).mean()
         self._descend(total)
-        self.state = state
+        losses = losses.detach()
+        if old is not None:
+            self.replay.update_priorities(old.indices, losses[count:])
         if self.replay is not None:
-            values = losses.detach().cpu().double().numpy() + 1e-6
-            if rehearse:
-                self.replay.update_priorities(old.indices, values[count:])
-            self.replay.extend({key: value.cpu() for key, value in fresh.items()}, values[:count])
-        self.steps += 1
-        return float(losses[:count].detach().mean())
+            self.replay.extend(new)
+        if self.memory == "persist":
+            self.state = _map(lambda tensor: tensor[:count].detach().clone(), state)  # truncated backpropagation
+        return float(losses[:count].mean())
 
-    def learn(self, stream, progress=False):
-        """`train_step` on every (x, y) or (x, y, mask) of `stream`; return the losses as an array.
+    def learn(self, stream, *, start=0, path=None, save_every=100, progress=None):
+        """`train_step` on each (x, y) or (x, y, mask) of a stream; returns the list of losses.
 
-        `progress=True` draws a bar on stderr.
+        The first `start` items are passed over: a resumed agent goes on with `start=agent.steps` (of this stream).
+        With `path` the agent saves itself every `save_every` steps. `progress` None shows a bar on a terminal only.
         """
-        return np.array([self.train_step(*batch) for batch in tqdm(stream, disable=not progress)])
+        total = max(0, len(stream) - start) if hasattr(stream, "__len__") else None
+        hidden = None if progress is None else not progress
+        losses = []
+        for experience in tqdm(islice(stream, start, None), total=total, disable=hidden, unit="step"):
+            losses.append(self.train_step(*experience))
+            if path is not None and self.steps % save_every == 0:
+                self.save(path)
+        return losses
 
     def adapt(self, x, y, num_steps=None, lr=None):
-        """Parameters adapted to one task's rows x (n, ...), y (n, ...): a dict for `predict`. Changes nothing."""
+        """Parameters adapted to one task's x (n, ...), y (n, ...), for `predict(x, adapted)`; the model stays."""
         if self.meta is None:
-            raise ValueError("adapt needs an agent with a meta-learner, this one has meta=None")
-        adapted = self.meta.adapt(self._tensor("x", x), self._tensor("y", y), num_steps, lr)
+            raise ValueError("adapt needs an agent with meta, got meta=None")
+        with self._unchanged():
+            adapted = self.meta.adapt(x.to(self.device), y.to(self.device), num_steps, lr)
         return {name: value.detach() for name, value in adapted.items()}
 
-    @torch.no_grad()
-    def predict(self, x, adapted=None):
-        """The prediction for x (B, ...), with `adapted` parameters if given; changes nothing."""
-        training = self.model.training
-        self.model.eval()
-        try:
-            return self._forward(self._tensor("x", x), adapted)[0]
-        finally:
-            self.model.train(training)
-
-    def evaluate(self, x, y, mask=None, adapted=None):
-        """Mean loss on x (B, ...), y (B, ...) as a float; changes nothing."""
-        data = self._experiences(x, y, mask)
-        return float(self._rows(self.predict(data["x"], adapted), data).mean())
-
     def reset_memory(self):
-        """Empty a persistent memory."""
+        """Forget where the last sequence ended: the next one starts at the model's initial state."""
         self.state = None
 
-    def save(self, path):
-        """Write all that `load` needs to `path`, at once or not at all: a kill at any moment leaves the old file."""
-        tensors, header = {}, {"format": FORMAT, "steps": self.steps, "settings": self.settings}
-        holder = self.meta or self.model
-        tensors |= {f"model.{name}": value for name, value in holder.state_dict().items()}
-        optimizer = self.optimizer.state_dict()
-        for index, entry in optimizer["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in entry.items()}
-        if self.replay is not None:
-            state = self.replay.state_dict()
-            tensors |= {f"replay.{name}": value for name, value in state.items() if isinstance(value, torch.Tensor)}
-            header["replay"] = {name: value for name, value in state.items() if not isinstance(value, torch.Tensor)}
-        if self.state is not None:
-            tensors |= {f"memory.{name}": value for name, value in _flatten(self.state).items()}
-        tensors["generator"] = torch.get_rng_state()
-        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        path = Path(path)
-        partial = path.with_name(f"{path.name}.partial")
-        with open(partial, "wb") as file:
-            file.write(safetensors.torch.save(tensors, {"neuralmem": json.dumps(header)}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+    def predict(self, x, adapted=None):
+        """The model's output for x, in eval mode; nothing in the agent changes, not even a generator."""
+        x = x.to(self.device)
+        with self._unchanged():
+            if adapted is not None:
+                return self.meta.predict(adapted, x)
+            return self.model(x, self._start(x.shape[1]))[0] if self.sequential else self.model(x)
 
-    @classmethod
-    def load(cls, path, model, replay=None, meta=None, *, loss=squared_error, schedule=None, device="cpu", rng=False):
-        """The agent that was saved, ready to go on exactly: give it parts built as the saved ones were.
-
-        `rng=True` also sets torch's global generator to where it stood (dropout draws from it). Nothing in the file
-        is executed. Raises FileNotFoundError, or ValueError where the file is truncated, foreign or does not fit the
-        parts, which are then as before.
-        """
-        try:
-            with safetensors.safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("neuralmem", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (safetensors.SafetensorError, json.JSONDecodeError) as error:
-            raise ValueError(f"path must hold a saved agent, got {str(path)!r}: {error}") from error
-        if header.get("format") != FORMAT:
-            raise ValueError(f"path must hold a saved agent ({FORMAT!r}), got {header.get('format')!r}")
-        settings = header["settings"]
-        agent = cls(model, replay, meta, loss=loss, schedule=schedule, device=device, **settings)
-        saved = _under(tensors, "model.")
-        holder = meta or model
-        own = {name: tuple(value.shape) for name, value in holder.state_dict().items()}
-        if own != {name: tuple(value.shape) for name, value in saved.items()}:
-            raise ValueError(f"model must have the saved parameters {sorted(saved)}, got {sorted(own)} or other shapes")
-        if ("replay" in header) != (replay is not None):
-            raise ValueError(f"replay must be given if and only if one was saved, got {replay!r}")
-        if replay is not None:
-            replay.load_state_dict(header["replay"] | _under(tensors, "replay."))
-        holder.load_state_dict(saved)
-        state = {}
-        for name, value in _under(tensors, "optimizer.").items():
-            index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
-        groups = agent.optimizer.state_dict()["param_groups"]
-        agent.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        memory = _under(tensors, "memory.")
-        agent.state = _unflatten({name: value.to(agent.device) for name, value in memory.items()}) if memory else None
-        agent.steps = header["steps"]
-        if rng:
-            torch.set_rng_state(tensors["generator"])
-        return agent
-
-    def _tensor(self, name, value):
-        value = torch.as_tensor(value).to(self.device)
-        return finite(name, value) if value.is_floating_point() else value
+    def evaluate(self, x, y, mask=None, adapted=None):
+        """Mean loss over experiences, a float. With `meta` and no `adapted`: after adaptation to each task."""
+        if adapted is not None:
+            return float(self.loss(self.predict(x, adapted), y.to(self.device), reduction="none").mean())
+        given = self._experiences(x, y, mask)
+        with self._unchanged():
+            return float(self._losses(given, self._start(len(given["x"])))[0].mean())
 
     def _experiences(self, x, y, mask):
-        data = {"x": self._tensor("x", x), "y": self._tensor("y", y)}
-        if mask is not None:
-            data["mask"] = self._tensor("mask", mask)
-        for name, value in data.items():
-            if value.dim() == 0 or len(value) == 0 or len(value) != len(data["x"]):
-                raise ValueError(f"{name} must hold as many rows as x, at least one, got shape {tuple(value.shape)}")
-        return data
+        """{"x", "y", "mask"} on the agent's device with the axis of experiences first, checked."""
+        given = {"x": x, "y": y} | ({} if mask is None else {"mask": mask})
+        if mask is not None and not self.sequential:
+            raise ValueError("mask is for sequence models, got one for a model x -> y")
+        axes = 2 if self.sequential or self.meta else 1
+        for name, value in given.items():
+            if not isinstance(value, torch.Tensor):
+                raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+            if value.dim() < axes or value.numel() == 0:
+                raise ValueError(f"{name} must hold at least one experience, got shape {tuple(value.shape)}")
+            if value.shape[:axes] != x.shape[:axes]:
+                raise ValueError(f"{name} must begin with {tuple(x.shape[:axes])} as x does, got {tuple(value.shape)}")
+            finite(name, value)
+        return {name: (v.transpose(0, 1) if self.sequential else v).to(self.device) for name, v in given.items()}
 
-    def _forward(self, x, adapted=None):
-        """(prediction, controller state or None), starting from the memory kept."""
-        arguments = (x,) if self.settings["memory"] == "reset" else (x, self.state)
-        if adapted is None:
-            output = self.model(*arguments)
-        else:
-            output = torch.func.functional_call(self.model, adapted, arguments)
-        return output[:2] if isinstance(output, tuple) else (output, None)
-
-    def _rows(self, prediction, data):
-        """Loss of each row (B,): the mean over its numbers, weighted by the mask if there is one."""
-        losses = self.loss(prediction, data["y"])
-        if "mask" not in data:
-            return losses.reshape(len(losses), -1).mean(1)
-        mask = data["mask"]
-        mask = mask.reshape(*mask.shape, *[1] * (losses.dim() - mask.dim())).expand_as(losses).to(losses)
-        return (losses * mask).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp_min(1e-12)
-
-    def _losses(self, batch, count):
-        """Loss of each experience, new ones first, in one forward pass; and the memory the new ones leave."""
+    def _losses(self, given, state):
+        """The loss of each experience (B,), and where its sequence ended (or None)."""
+        x, y = given["x"], given["y"]
         if self.meta is not None:
-            return self._meta_losses(batch), None
-        if self.settings["memory"] == "reset" or count == len(batch["x"]):
-            prediction, state = self._forward(batch["x"])
-            state = None if self.settings["memory"] == "reset" else _detach(state)
-            return self._rows(prediction, batch), state
-        fresh = {key: value[:count] for key, value in batch.items()}  # old ones start from an empty memory
-        old = {key: value[count:] for key, value in batch.items()}
-        prediction, state = self._forward(fresh["x"])
-        replayed = self.model(old["x"])
-        replayed = replayed[0] if isinstance(replayed, tuple) else replayed
-        return torch.cat([self._rows(prediction, fresh), self._rows(replayed, old)]), _detach(state)
-
-    def _meta_losses(self, batch):
-        """Loss on each task's query rows after adaptation to its support rows."""
-        if batch["x"].dim() < 2 or batch["x"].shape[1] < 2:
-            raise ValueError(f"x must be (B, n, ...) with n at least 2 rows a task, got {tuple(batch['x'].shape)}")
-        rows = self.settings["support_rows"] or batch["x"].shape[1] // 2
-        x, y = batch["x"], batch["y"]
-        return self.meta.task_losses(x[:, :rows], y[:, :rows], x[:, rows:], y[:, rows:])
+            cut = self.support_size
+            return self.meta.task_losses(x[:, :cut], y[:, :cut], x[:, cut:], y[:, cut:]), None
+        if not self.sequential:
+            return self.loss(self.model(x), y, reduction="none").reshape(len(x), -1).mean(1), None
+        prediction, state = self.model(x.transpose(0, 1), state)
+        losses = self.loss(prediction, y.transpose(0, 1), reduction="none").flatten(2).mean(2)  # (T, B)
+        counted = given["mask"].T if "mask" in given else torch.ones_like(losses)
+        return (losses * counted).sum(0) / counted.sum(0).clamp_min(1), state
 
     def _descend(self, total):
-        """One step of the optimiser on a clipped gradient."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings["lr"] * self.schedule(self.steps)
-        self.optimizer.zero_grad()
+        """One clipped, scheduled step of Adam."""
+        self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.settings["clip"])
-        self.optimizer.step()
+        norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.clip)
+        if not torch.isfinite(norm):
+            raise ValueError(f"the gradient must be finite, got norm {float(norm)} at step {self.steps}")
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.lr * (1.0 if self.schedule is None else self.schedule(self.steps))
+        self.optimiser.step()
+        self.steps += 1
+
+    def _start(self, new, replayed=0):
+        """Where the sequences start: new ones as `memory` says, replayed ones always at the initial state."""
+        if not self.sequential:
+            return None
+        if self.state is None:
+            return self.model.initial_state(new + replayed)
+        if len(self.state[0]) != new:
+            raise ValueError(f"x must hold {len(self.state[0])} sequences as the memory that persists, got {new}")
+        fresh = self.model.initial_state(replayed) if replayed else None
+        return _map(lambda *states: torch.cat(states), self.state, fresh) if replayed else self.state
+
+    @contextmanager
+    def _draws(self, keep):
+        """Within: torch's global generators are the agent's own. After: as they were."""
+        outside = _generators(self.device)
+        _set_generators(self.random, self.device)
+        try:
+            yield
+        finally:
+            self.random = _generators(self.device) if keep else self.random
+            _set_generators(outside, self.device)
+
+    @contextmanager
+    def _unchanged(self):
+        """Eval mode, no gradient, and every module's mode and every generator put back afterwards."""
+        modes = [(module, module.training) for module in self.learner.modules()]
+        self.learner.eval()
+        try:
+            with torch.no_grad(), self._draws(keep=False):
+                yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+    def save(self, path):
+        """Write everything to `path` at once: whoever is killed meanwhile leaves the old file or the new, never a half.
+
+        Parameters, optimiser, step, replay with its priorities and generator, the memory that persists, the agent's
+        generators: one safetensors file of tensors and a JSON header of numbers and strings. No code.
+        """
+        tree = {
+            "settings": {name: getattr(self, name) for name in SETTINGS},
+            "functions": [_name(self.loss), _name(self.schedule)], "steps": self.steps,
+            "parameters": dict(self.learner.state_dict()), "optimiser": self.optimiser.state_dict(),
+            "replay": None if self.replay is None else self.replay.state_dict(),
+            "state": self.state, "random": self.random,
+        }  # fmt: skip
+        tensors = {}
+        header = {"format": FORMAT, "tree": json.dumps(_encode(tree, tensors))}
+        part = Path(path).with_name(f".{Path(path).name}.part")  # in the same folder: a rename there is atomic
+        with open(part, "wb") as file:
+            file.write(safetensors_bytes(tensors, header))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls, path, model, replay=None, meta=None, **settings):
+        """The agent saved at `path`, in `model` (and `replay`, `meta`) built as they were: it goes on bit for bit.
+
+        Numbers come from the file unless given again; `loss` and `schedule` are code, so the caller gives them again.
+        Raises FileNotFoundError, or ValueError where the file is truncated, foreign or of another make: then nothing
+        has been loaded. No code of the file is run.
+        """
+        tree = _read(path)
+        agent = cls(model, replay, meta, **{**tree["settings"], **settings})
+        wanted = {(name, value.shape) for name, value in agent.learner.state_dict().items()}
+        odd = sorted({name for name, _ in wanted ^ {(name, value.shape) for name, value in tree["parameters"].items()}})
+        if odd:
+            raise ValueError(f"model must have the parameters saved in {path}; these differ: {', '.join(odd)}")
+        if tree["functions"] != [_name(agent.loss), _name(agent.schedule)]:
+            raise ValueError(f"loss and schedule must be those of {path}: {tree['functions']}")
+        if (tree["replay"] is None) != (replay is None):
+            raise ValueError(f"replay must be {'None' if replay else 'given'} as in {path}")
+        if replay is not None:
+            replay.load_state_dict(tree["replay"])
+        agent.learner.load_state_dict(tree["parameters"])
+        agent.optimiser.load_state_dict(tree["optimiser"])
+        agent.steps, agent.random = tree["steps"], tree["random"]
+        if tree["state"] is not None:
+            agent.state = _map(lambda _, saved: saved.to(agent.device), model.initial_state(1), tree["state"])
+        return agent
 
 
-def sweep(run, methods, seeds, n_jobs=1):
-    """`run(method, seed)` for every pair: {method: [result of each seed]}.
+def sweep(run, methods, seeds, n_jobs=-1):
+    """`run(method, seed)` for every method and seed, side by side: {method: [result of each seed]} (chapter 6).
 
-    On all cores with `n_jobs=-1`; on a cluster inside `with joblib.parallel_config(backend="dask"):`. Chapter 6.
+    `n_jobs` processes, -1 for all cores. Under `joblib.parallel_config(backend="dask")` the same call runs on the
+    cluster of the current `dask.distributed.Client`. Raises ValueError where there is nothing to run.
     """
-    pairs = [(method, seed) for method in methods for seed in seeds]
-    results = joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(run)(method, seed) for method, seed in pairs)
+    methods, seeds = list(methods), list(seeds)
+    if not methods or not seeds:
+        raise ValueError(f"methods and seeds must not be empty, got {methods} and {seeds}")
+    results = joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(run)(method, seed) for method in methods for seed in seeds)
     return {method: results[i * len(seeds) : (i + 1) * len(seeds)] for i, method in enumerate(methods)}
 
 
-def _detach(state):
-    return None if state is None else _unflatten({name: value.detach() for name, value in _flatten(state).items()})
+def _join(name, new, stored):
+    if name not in stored or stored[name].shape[1:] != new.shape[1:]:
+        raise ValueError(f"{name} must have the shape of the experiences in replay, got {tuple(new.shape[1:])} each")
+    return torch.cat([new, stored[name].to(new)])
 
 
-def _flatten(state):
-    """A controller's state as a flat dict of its tensors."""
-    flat = {name: getattr(state, name) for name in ("hidden", "cell", "reads")}
-    memory = state.memory._asdict() if state.memory is not None else {}
-    return flat | {f"memory.{name}": value for name, value in memory.items() if value is not None}
+def _map(function, *trees):
+    """Apply to the tensors of nested NamedTuples (None stays None)."""
+    first = trees[0]
+    if isinstance(first, tuple):
+        return type(first)(*(_map(function, *parts) for parts in zip(*trees, strict=True)))
+    return None if first is None else function(*trees)
 
 
-def _unflatten(flat):
-    memory = _under(flat, "memory.")
-    memory = MemoryState(**memory) if memory else None
-    return ControllerState(flat["hidden"], flat["cell"], flat["reads"], memory)
+def _generators(device):
+    """States of torch's global generators: the processor's, and that of a CUDA device."""
+    return [torch.get_rng_state()] + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
 
 
-def _under(tensors, prefix):
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def _set_generators(states, device):
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+
+
+def _name(function):
+    return None if function is None else getattr(function, "__qualname__", type(function).__name__)
+
+
+def _encode(tree, tensors):
+    """A nest of dicts, lists, tuples, numbers and strings as JSON, its tensors put aside into `tensors`."""
+    if isinstance(tree, torch.Tensor):
+        tensors[str(len(tensors))] = tree.detach().cpu().contiguous().clone()
+        return {"tensor": str(len(tensors) - 1)}
+    if isinstance(tree, dict):
+        return {"dict": [[key, _encode(value, tensors)] for key, value in tree.items()]}
+    if isinstance(tree, list | tuple):
+        return {"list" if isinstance(tree, list) else "tuple": [_encode(value, tensors) for value in tree]}
+    return tree
+
+
+def _decode(tree, tensors):
+    """What `_encode` took apart."""
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, value),) = tree.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: _decode(part, tensors) for key, part in value}
+    return {"list": list, "tuple": tuple}[kind](_decode(part, tensors) for part in value)
+
+
+def _read(path):
+    """The tree that `save` wrote to `path`, or ValueError where it is no such file."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+        if header.get("format") != FORMAT:
+            raise ValueError(f"its format is {header.get('format')!r}, not {FORMAT!r}")
+        return _decode(json.loads(header["tree"]), tensors)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is not a whole saved agent: {error}") from error
