@@ -44,8 +44,8 @@ class ContinualLearningAgent:
 
     An *experience* is what replay stores and what gets one loss. For a model x -> y it is a row: x (B, ...),
     y (B, ...). For a sequence model, one with `initial_state` such as MemoryController, it is an episode: x (T, B, D),
-    y (T, B, K), mask (T, B), 0 where a step does not count. With `meta` it is a task of n points, x (K, n, ...),
-    of which the first `support_size` are adapted to and the rest are the query set.
+    y (T, B, K), mask (T, B), 0 where a step does not count; the batch comes first where `model.batch_first`. With
+    `meta` it is a task of n points, x (K, n, ...): the first `support_size` are adapted to, the rest are the query set.
 
     One step minimises, by Adam(lr·schedule(step), betas) on gradients clipped to the norm `clip`,
 
@@ -79,6 +79,7 @@ class ContinualLearningAgent:
             raise ValueError("meta must be a MetaLearner of `model` with a loss for each task (not Reptile)")
         self.learner = model if meta is None else meta  # what is trained: with Meta-SGD, its rates too
         self.sequential = hasattr(model, "initial_state") and meta is None
+        self.time_first = self.sequential and not getattr(model, "batch_first", False)
         if memory == "persist" and not self.sequential:
             raise ValueError("memory must be 'reset' for a model that is no sequence model, got 'persist'")
         self.device = torch.device(device) if device is not None else next(self.learner.parameters()).device
@@ -148,7 +149,8 @@ class ContinualLearningAgent:
         with self._unchanged():
             if adapted is not None:
                 return self.meta.predict(adapted, x)
-            return self.model(x, self._start(x.shape[1]))[0] if self.sequential else self.model(x)
+            batch = x.shape[1 if self.time_first else 0]
+            return self.model(x, self._start(batch))[0] if self.sequential else self.model(x)
 
     def evaluate(self, x, y, mask=None, adapted=None):
         """Mean loss over experiences, a float. With `meta` and no `adapted`: after adaptation to each task."""
@@ -172,7 +174,11 @@ class ContinualLearningAgent:
             if value.shape[:axes] != x.shape[:axes]:
                 raise ValueError(f"{name} must begin with {tuple(x.shape[:axes])} as x does, got {tuple(value.shape)}")
             finite(name, value)
-        return {name: (v.transpose(0, 1) if self.sequential else v).to(self.device) for name, v in given.items()}
+        return {name: self._turned(value).to(self.device) for name, value in given.items()}
+
+    def _turned(self, value):
+        """Between the model's order of axes and experiences first."""
+        return value.transpose(0, 1) if self.time_first else value
 
     def _losses(self, given, state):
         """The loss of each experience (B,), and where its sequence ended (or None)."""
@@ -180,12 +186,16 @@ class ContinualLearningAgent:
         if self.meta is not None:
             cut = self.support_size
             return self.meta.task_losses(x[:, :cut], y[:, :cut], x[:, cut:], y[:, cut:]), None
+        prediction = self.model(self._turned(x), state) if self.sequential else self.model(x)
+        prediction, state = prediction if self.sequential else (prediction, None)
+        losses = self._turned(self.loss(prediction, self._turned(y), reduction="none"))
+        if losses.shape != y.shape[: losses.dim()]:
+            raise ValueError(f"y must fit the prediction {tuple(prediction.shape)}, got {tuple(self._turned(y).shape)}")
         if not self.sequential:
-            return self.loss(self.model(x), y, reduction="none").reshape(len(x), -1).mean(1), None
-        prediction, state = self.model(x.transpose(0, 1), state)
-        losses = self.loss(prediction, y.transpose(0, 1), reduction="none").flatten(2).mean(2)  # (T, B)
-        counted = given["mask"].T if "mask" in given else torch.ones_like(losses)
-        return (losses * counted).sum(0) / counted.sum(0).clamp_min(1), state
+            return losses.reshape(len(x), -1).mean(1), None
+        losses = losses.flatten(2).mean(2) if losses.dim() > 2 else losses  # (B, T)
+        counted = given.get("mask", torch.ones_like(losses))
+        return (losses * counted).sum(1) / counted.sum(1).clamp_min(1), state
 
     def _descend(self, total):
         """One clipped, scheduled step of Adam."""

@@ -1,5 +1,13 @@
 """Checks of the exercises: each takes the reader's function and says whether it is right, and if not, why."""
 
+import math
+from collections import namedtuple
+
+import torch
+
+from .addressing import content_weighting
+from .bank import erase_and_add
+
 
 def attempt(function, *args, **kwargs):
     """Call the reader's function; return (result, None), or (None, a message) if it is undone or raises."""
@@ -14,10 +22,209 @@ def attempt(function, *args, **kwargs):
 # Chapter 0
 
 
+def check_shared_rows(function):
+    """How many rows of `test` occur in `train`: function(train (n, D), test (m, D)) -> integer."""
+    train = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [5.0, 6.0]])
+    test = torch.tensor([[5.0, 6.0], [1.0, 9.0], [1.0, 2.0], [2.0, 1.0]])
+    mistakes = [
+        (0, "you compare row i with row i; compare each test row with every training row."),
+        (4, "you count rows that share a number; a row is shared when all its numbers are."),
+        (3, "you count pairs; a test row that occurs twice in the training rows is one shared row."),
+    ]
+    return judge(function, (train, test), 2, mistakes)
+
+
+def check_constant_error(function):
+    """Held-out error of the best constant: function(train_y, test_y) -> float."""
+    train, test = torch.tensor([1.0, 3.0]), torch.tensor([2.0, 6.0])
+    mistakes = [
+        (4.0, "your constant is the mean of the test targets: it has seen them."),
+        (2.0, "you took the absolute error; the book's error is the mean square."),
+        (1.0, "that is the error on the training targets."),
+    ]
+    return judge(function, (train, test), 8.0, mistakes)
+
+
+def check_half_width(function):
+    """Half-width of the 95 % interval of a mean over seeds: function(samples) -> float."""
+    mistakes = [
+        (1.96 * 0.5773503, "1.96 is for many seeds; with three, Student's t with 2 degrees of freedom is 4.303."),
+        (4.3026527 * 0.4714045, "divide the squares by n - 1, not n: the mean was fitted to these samples."),
+        (4.3026527, "that is the spread of one seed; the mean's is smaller by the root of n."),
+    ]
+    return judge(function, ([1.0, 2.0, 3.0],), 4.3026527 * 0.5773503, mistakes)
+
+
+def check_untrained(function):
+    """Names of the parameters that no gradient reaches: function(model), after backward -> list of names."""
+    model = torch.nn.ModuleDict({name: torch.nn.Linear(1, 1, bias=False) for name in ("cut", "flat", "live")})
+    (0 * model["flat"](torch.ones(1)) + model["live"](torch.ones(1))).backward()
+    got, problem = attempt(function, model)
+    if problem is None and sorted(got) != ["cut.weight", "flat.weight"]:
+        why = "a gradient of zeros teaches no more than None. " if list(got) == ["cut.weight"] else ""
+        problem = f"{why}Expected ['cut.weight', 'flat.weight'], got {list(got)}."
+    print(problem or "Right.")
+    return problem is None
+
+
 # Chapter 1
 
 
+def judge(function, args, right, mistakes=()):
+    """Print "Right.", or what is wrong with function(*args) and why, and return True or False.
+
+    `mistakes` is a list of (result, why): a plausible wrong result, and the explanation that it gets.
+    """
+    got, problem = attempt(function, *args)
+    if problem is None:
+        try:
+            got, right = (torch.as_tensor(value, dtype=torch.float64).detach() for value in (got, right))
+        except (TypeError, ValueError, RuntimeError):
+            problem = f"{function.__name__} must return numbers, got {type(got).__name__}."
+        else:
+            problem = _difference(got, right, mistakes)
+    print(problem or "Right.")
+    return problem is None
+
+
+def _difference(got, right, mistakes):
+    if got.shape != right.shape:
+        return f"Wrong shape: expected {tuple(right.shape)}, got {tuple(got.shape)}."
+    if not torch.isfinite(got).all():
+        return "Right shape, but NaN or infinite: a division by zero, or a power that underflows."
+    for other, why in [(right, None), *mistakes]:
+        if torch.allclose(got, torch.as_tensor(other, dtype=torch.float64), rtol=1e-4, atol=1e-6):
+            return why and f"Right shape, wrong values: {why}"
+    return f"Right shape, wrong values: expected {right.tolist()}, got {got.tolist()}."
+
+
+def check_strength_for(function):
+    """The key strength that puts a given weight on the best slot: function(weight, slots, cosine) -> float."""
+    mistakes = [
+        (math.log(9 * 128) / 0.75, "the best slot has N - 1 rivals, not N."),
+        (math.log(9 * 127), "what counts is the lead 1 - c over the rivals, not the cosine 1 alone."),
+    ]
+    return judge(function, (0.9, 128, 0.25), math.log(9 * 127) / 0.75, mistakes)
+
+
+def check_sharpen(function):
+    """Sharpening that stays finite: function(weighting (N,), gamma) -> (N,)."""
+    weighting, even = torch.tensor([0.1, 0.4, 0.3, 0.2]), torch.full((128,), 1 / 128)
+    softmax = torch.softmax(3 * weighting, -1), "softmax(γ w) is not w^γ / Σ w^γ: the logarithm is missing."
+    mistakes = [(weighting**3, "w^γ is not yet a weighting: divide by its sum."), softmax]
+    right = judge(function, (weighting, 3.0), weighting**3 / (weighting**3).sum(), mistakes)
+    return right and judge(function, (even, 50.0), even)
+
+
+def check_allocation(function):
+    """The allocation weighting: function(usage (N,)) -> (N,)."""
+    right = torch.tensor([0.05, 0.9, 0.0, 0.01])
+    mistakes = [
+        (torch.tensor([0.9, 0.05, 0.01, 0.0]), "these are in the order of usage: put each back at its own slot."),
+        (torch.tensor([0.5, 0.45, 0.0, 0.01]), "the product must run over the less used slots, not over those before."),
+        (right / 0.96, "no division: a full memory must give a weighting of zeros."),
+    ]
+    return judge(function, (torch.tensor([0.5, 0.1, 1.0, 0.8]),), right, mistakes)
+
+
+def check_follow(function):
+    """Read `steps` further along the order of writing: function(link (N, N), start (N,), steps) -> (N,)."""
+    link, start = torch.zeros(4, 4), torch.tensor([0.0, 0.0, 1.0, 0.0])
+    link[0, 2], link[3, 0] = 1.0, 0.5
+    mistakes = [
+        (torch.zeros(4), "nothing was written before the start: you walked backward (the transpose of the link)."),
+        (link @ start, "that is one step, not two: each step starts from the last."),
+    ]
+    return judge(function, (link, start, 2), torch.tensor([0.0, 0.0, 0.0, 0.5]), mistakes)
+
+
+def check_initial_memory(function):
+    """A start from which content writes make different rows: function(slots, width) -> (N, W)."""
+
+    def rank(slots, width):
+        memory, draw = function(slots, width)[None], torch.Generator().manual_seed(0)
+        for _ in range(5):
+            key, value = torch.randn(2, 1, 1, width, generator=draw)
+            where = content_weighting(memory, key, torch.full((1, 1), 10.0))
+            memory = erase_and_add(memory, where, torch.ones_like(value), value)
+        return torch.linalg.matrix_rank(memory[0]).clamp_max(2)
+
+    rank.__name__ = function.__name__
+    same = "after five writes all rows are equal: rows alike at the start get the same weight from every key."
+    return judge(rank, (8, 6), 2, [(0, same), (1, same)])
+
+
 # Chapter 2
+
+
+def check_write_heads(function):
+    """A write by several heads: function(memory (N, W), weightings (H, N), erase (H, W), add (H, W)) -> (N, W)."""
+    weightings = torch.tensor([[1.0, 0.0], [1.0, 0.5]])
+    args = torch.full((2, 1), 4.0), weightings, torch.ones(2, 1), torch.tensor([[2.0], [3.0]])
+    mistakes = [
+        (torch.tensor([[3.0], [3.5]]), "the second head erased what the first had added: all erase, then all add."),
+        (torch.tensor([[0.0], [2.75]]), "you added before you erased, so the new values were erased too."),
+        (torch.tensor([[1.0], [3.5]]), "the erasures of the heads multiply, they do not add up."),
+    ]
+    return judge(function, args, torch.tensor([[5.0], [3.5]]), mistakes)
+
+
+def check_store(function):
+    """A write that lets gradients through: function(memory (N, W), where (N,), value (W,)) -> (N, W)."""
+    memory, where = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0.25, 0.5], requires_grad=True)
+    value = torch.tensor([5.0, 6.0], requires_grad=True)
+
+    def gradients(*args):
+        total = function(*args).sum() + 0 * (where.sum() + value.sum())
+        return torch.cat(torch.autograd.grad(total, (where, value)))
+
+    gradients.__name__ = function.__name__
+    cut = "the memory is right, but no gradient reaches {}: it was detached on its way."
+    right = torch.tensor([8.0, 4.0, 0.75, 0.75])
+    mistakes = [
+        (right * 0, cut.format("the weighting nor the value")),
+        (right * torch.tensor([0, 0, 1, 1]), cut.format("the weighting")),
+        (right * torch.tensor([1, 1, 0, 0]), cut.format("the value")),
+    ]
+    stored = judge(function, (memory, where, value), torch.tensor([[2.0, 3.0], [4.0, 5.0]]))
+    return stored and judge(gradients, (memory, where, value), right, mistakes)
+
+
+def check_interface_size(function):
+    """The length of a DNC's interface vector: function(width, reads, writes) -> int."""
+    mistakes = [
+        (471, "that is for one write head: each of its numbers occurs H times."),
+        (666, "the read modes need 1 + 2H numbers: forward and backward for each write head."),
+    ]
+    return judge(function, (64, 4, 2), 674, mistakes)
+
+
+def check_never_refuse(function):
+    """Allocation that overwrites the oldest slot when full: function(usage (N,), age (N,)) -> (N,)."""
+    age, free = torch.tensor([3.0, 9.0, 1.0]), torch.tensor([0.0, 0.5, 0.1])
+    mistakes = [
+        (torch.tensor([0.0, 1.0, 0.0]), "the oldest slot gets only what the free slots leave, 1 - Σ a."),
+        (free, "what the free slots leave, 1 - Σ a, is not handed out: a full memory still refuses."),
+    ]
+    right = judge(function, (torch.tensor([1.0, 0.5, 0.8]), age), free + torch.tensor([0.0, 0.4, 0.0]), mistakes)
+    return right and judge(function, (torch.ones(3), age), torch.tensor([0.0, 1.0, 0.0]))
+
+
+def check_step(function):
+    """A step that makes a new state: function(state, slot, value) -> state, a NamedTuple of memory and time."""
+
+    def history(slot, value):
+        first = namedtuple("State", "memory time")(torch.zeros(2, 2), 0)
+        second = function(first, slot, value)
+        return [*first.memory.flatten(), first.time, *second.memory.flatten(), second.time]
+
+    history.__name__ = function.__name__
+    old, new = [0.0] * 5, [0.0, 0.0, 1.0, 2.0]
+    mistakes = [
+        (new + [0.0] + new + [1.0], "the old state changed too: you wrote into its memory in place. Clone it first."),
+        (old + new + [0.0], "the time did not move on."),
+    ]
+    return judge(history, (1, torch.tensor([1.0, 2.0])), old + new + [1.0], mistakes)
 
 
 # Chapter 3

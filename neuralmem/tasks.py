@@ -4,7 +4,6 @@ import torch
 
 from ._validate import choice, shaped
 
-
 # Sequences: copy, repeat copy, associative recall (chapter 3)
 
 
