@@ -24,7 +24,7 @@ def average_accuracy(R):
 def forgetting(R):
     """Mean over the earlier tasks of the best score reached before the end minus the last (Chaudhry et al. 2018).
 
-    R (tasks, tasks) with at least 2 tasks; returns a float, 0 where nothing was lost.
+    R (tasks, tasks) with at least 2 tasks; returns a float, negative where the last score is the best.
     """
     R = _several(R)
     last = len(R) - 1

@@ -1,5 +1,6 @@
 """What to rehearse: a buffer of experiences, sampled uniformly, by reservoir or by priority (chapter 4)."""
 
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 from ._validate import choice, positive_int, real
 
 KINDS = ("uniform", "reservoir", "proportional", "rank")
-WIDTH = 64  # children of a node: few levels, each summed by one vectorised call
 
 
 class ReplayBatch(NamedTuple):
@@ -20,54 +20,70 @@ class ReplayBatch(NamedTuple):
 
 
 class SumTree:
-    """Sums of priorities over a tree whose nodes have 64 children, so that 10^6 leaves are four levels (chapter 4).
+    """Priorities at the leaves, and above them the sum of every 64 nodes, up to a top row of at most 4,096 sums.
 
-    Every touched node is summed anew from its children: no rounding error builds up.
+    A find runs along the top row and then along one stretch of 64 a level; a change sums its stretches anew, so
+    that no rounding error builds up. Few wide levels, because a call costs more than adding 64 numbers.
     """
 
+    WIDTH, TOP = 64, 4096
+
     def __init__(self, capacity):
-        sizes = [capacity]
-        while sizes[-1] > 1:
-            sizes.append(-(-sizes[-1] // WIDTH))
-        self.levels = [np.zeros((size, WIDTH)) for size in sizes[1:]] or [np.zeros((1, WIDTH))]
+        self.levels = []
+        while capacity > self.TOP or not self.levels:
+            capacity = -(-capacity // self.WIDTH)
+            self.levels.append(np.zeros((capacity, self.WIDTH)))
+        self.top = np.zeros(capacity)
 
     @property
     def leaves(self):
-        """The priorities as a flat view (at least `capacity` long)."""
+        """The priorities (at least `capacity`,), as a view."""
         return self.levels[0].reshape(-1)
 
-    @property
-    def total(self):
-        """Sum of all priorities."""
-        return self.levels[-1].sum()
-
     def set(self, indices, values):
-        """Write priorities `values` at the leaves `indices` (of equal indices the last one counts)."""
+        """Write priorities `values` (n,) at the leaves `indices` (n,); of equal indices the last one counts."""
         self.leaves[indices] = values
-        for child, parent in zip(self.levels, self.levels[1:], strict=False):
-            indices = indices // WIDTH
-            parent.reshape(-1)[indices] = child[indices].sum(-1)
+        for level, parents in zip(self.levels, [*self.levels[1:], self.top], strict=True):
+            indices = indices // self.WIDTH
+            parents.reshape(-1)[indices] = level.take(indices, 0).sum(1)
 
-    def find(self, targets):
-        """For each target in [0, total): the leaf in whose stretch of the running sum it falls."""
-        nodes = np.zeros(len(targets), dtype=np.int64)
+    def find(self, fractions):
+        """For each fraction (n,) in [0, 1) of the total: the leaf in whose stretch of the running sum it falls.
+
+        Returns the leaves (n,) and their shares of the total (n,). A leaf of priority 0 is never found.
+        """
+        sums = _running(self.top)
+        total = sums[-1]
+        if not total > 0:
+            raise ValueError("priorities are all 0: there is nothing to draw")
+        targets = np.minimum(fractions * total, np.nextafter(total, 0))
+        nodes = sums.searchsorted(targets, "right")  # the first whose running sum exceeds the target
+        before, first = nodes, 0
         for level in reversed(self.levels):
-            sums = np.cumsum(level[nodes], axis=1)
+            targets = targets - (before > first) * sums.take(before - 1)  # what is left within the node
+            sums = _running(level.take(nodes, 0))
             targets = np.minimum(targets, np.nextafter(sums[:, -1], 0))
-            child = (sums <= targets[:, None]).sum(1)
-            targets = targets - np.where(child > 0, sums[np.arange(len(child)), child - 1], 0.0)
-            nodes = nodes * WIDTH + child
-        return nodes
+            before = (sums <= targets[:, None]).argmin(1)
+            nodes, first = nodes * self.WIDTH + before, np.arange(len(nodes)) * self.WIDTH
+            before = before + first
+        return nodes, self.leaves[nodes] / total
+
+
+def _running(values):
+    """Running sums along the last axis, by torch: about four times as fast as NumPy's."""
+    return torch.from_numpy(values).cumsum(-1).numpy()
 
 
 class ExperienceReplay:
     """A buffer of at most `capacity` experiences (chapter 4).
 
-    `kind` is "uniform" (a ring, every stored item equally likely), "reservoir" (every item of the whole stream equally
-    likely to be stored; Vitter 1985, algorithm R), "proportional" (P(i) = p_i^alpha / sum_k p_k^alpha; Schaul et al.
-    2016) or "rank" (p_i = 1/rank of the priority, ranks exact at every draw). An experience is a dict, a tuple or one
-    array; arrays are allocated at the first one, whose shapes and dtypes all others must have. `seed` starts
-    the buffer's own generator. Raises ValueError, TypeError or IndexError naming the argument.
+    `kind` is "uniform" (a ring; every stored item equally likely), "reservoir" (every item of the whole stream equally
+    likely to be stored; Vitter 1985, algorithm R), "proportional" (a ring; P(i) = p_i^alpha / sum_k p_k^alpha; Schaul
+    et al. 2016, eq. 1) or "rank" (a ring; p_i = 1/rank of the priority, exact at every draw: half a millisecond at
+    10^5 items). An experience is a dict, a tuple or one array; arrays are allocated at the first one, whose names,
+    shapes and dtypes all others must have. `seed` starts the buffer's own generator. The index of an experience is its
+    number in the stream (in a ring it lies at place index % capacity), so it never comes to mean another one.
+    Wrong arguments raise ValueError, TypeError or IndexError.
     """
 
     def __init__(self, capacity, kind="proportional", alpha=0.6, seed=0):
@@ -75,223 +91,209 @@ class ExperienceReplay:
         self.kind = choice("kind", kind, KINDS)
         self.alpha = real("alpha", alpha, low=0)
         self.rng = np.random.default_rng(seed)
-        self.arrays, self.form = None, None
-        self.size, self.seen = 0, 0  # items stored; items of the stream so far
-        self.versions = np.zeros(self.capacity, dtype=np.int64)  # how often each place was written
-        self.priorities = np.zeros(self.capacity)
-        self.highest = 1.0  # what a new item gets: it is sampled soon
-        self.tree = SumTree(self.capacity) if kind == "proportional" else None
+        self.form, self.arrays = None, None  # names of a dict, length of a tuple, "" for one array; the storage
+        self.seen = 0  # items of the stream so far
+        self.numbers = np.full(self.capacity, -1)  # which item of the stream lies at each place
+        self.highest = 1.0  # the highest priority so far: a new item gets it, and so is drawn soon
+        if kind == "proportional":
+            self.tree = SumTree(self.capacity)
+        elif kind == "rank":
+            self.priorities, self.order = np.zeros(self.capacity), np.arange(0)
 
     def __len__(self):
-        return self.size
+        return min(self.seen, self.capacity)
 
     def add(self, experience, priority=None):
-        """Store one experience; return its place, or None where the reservoir passes it over.
+        """Store one experience and return its index, or None where the reservoir passes it over.
 
         `priority` >= 0 defaults to the highest seen so far.
         """
-        experience = _map(experience, lambda value: np.asarray(_numpy(value))[None])
-        index = self.extend(experience, None if priority is None else [priority])[0]
-        return None if index < 0 else int(index)
+        columns = [_numpy("experience", part)[None] for part in self._parts(experience)]
+        number = int(self._store(columns, None if priority is None else [priority])[0])
+        return number if number >= 0 else None
 
     def extend(self, experiences, priorities=None):
-        """Store many at once (each array with a leading axis n); return their places (n,), -1 where passed over.
+        """Store many at once, as if they came one by one (each array with a leading axis n); return indices (n,).
 
-        In a ring only the last `capacity` of a longer stretch are kept, as if they had come one by one.
+        In a reservoir the index of what is passed over is -1; `priorities` (n,) default to the highest so far.
         """
-        columns = self._columns(experiences)
-        count = len(columns[0])
-        if priorities is None:
-            priorities = np.full(count, self.highest)
-        priorities = self._checked(priorities, count)
-        stream = self.seen + np.arange(count)
-        if self.kind == "reservoir":
-            draws = self.rng.integers(0, stream + 1)
-            places = np.where(stream < self.capacity, stream, np.where(draws < self.capacity, draws, -1))
-        else:
-            places = stream % self.capacity
-        self.seen += count
-        self.size = min(self.seen, self.capacity)
-        final, last = np.unique(places[::-1], return_index=True)  # of items for one place, the last one stays
-        chosen = (count - 1 - last)[final >= 0]
-        where = final[final >= 0]
-        for array, column in zip(self.arrays, columns, strict=True):
-            array[where] = column[chosen]
-        self.versions[where] += 1
-        self._set_priorities(where, priorities[chosen])
-        return places
+        return self._store([_numpy("experiences", part) for part in self._parts(experiences)], priorities)
 
     def sample(self, n, beta=0.4):
-        """Draw `n` experiences, with replacement, as one ReplayBatch of tensors.
+        """Draw a ReplayBatch of `n` experiences, in tensors on the CPU.
 
-        By kind: uniform over what is stored, or by priority (stratified: one draw from each n-th of the total).
-        Importance weights (size·P(i))^-beta, divided by the largest in the batch (Schaul et al. 2016, section 3.4).
+        Uniform and reservoir draw without replacement, n at most len(self). By priority one is drawn from each n-th
+        of the total (stratified), with replacement. The weights (len·P(i))^-beta are divided by the largest in
+        the batch, so that they only scale a step down (Schaul et al. 2016, section 3.4); without priorities they are 1.
         """
-        n, beta = positive_int("n", n), real("beta", beta, low=0)
-        if self.size == 0:
+        n, beta, size = positive_int("n", n), real("beta", beta, low=0), len(self)
+        if size == 0:
             raise IndexError("sample: the replay is empty, add experiences before drawing from it")
         if self.kind in ("uniform", "reservoir"):
-            indices, chances = self.rng.integers(0, self.size, n), np.full(n, 1 / self.size)
-        elif self.kind == "proportional":
-            total = self.tree.total
-            indices = self.tree.find((np.arange(n) + self.rng.random(n)) * (total / n))
-            chances = self.tree.leaves[indices] / total
+            if n > size:
+                raise ValueError(f"n must be at most the {size} experiences stored, got {n}")
+            places, weights = self.rng.choice(size, n, replace=False, shuffle=False), np.ones(n)
         else:
-            chances = self.probabilities()
-            targets = (np.arange(n) + self.rng.random(n)) / n
-            indices = np.minimum(np.searchsorted(np.cumsum(chances), targets, side="right"), self.size - 1)
-            chances = chances[indices]
-        weights = (self.size * chances) ** -beta
-        weights = torch.as_tensor(weights / weights.max(), dtype=torch.float32)
-        data = self.form([torch.from_numpy(np.ascontiguousarray(array[indices])) for array in self.arrays])
-        return ReplayBatch(data, Places(indices, self.versions[indices]), weights)
+            fractions = (np.arange(n) + self.rng.random(n)) / n
+            places, chances = self.tree.find(fractions) if self.kind == "proportional" else self._find_rank(fractions)
+            weights = (chances / chances.min()) ** -beta
+        data = [torch.from_numpy(array.take(places, 0)) for array in self.arrays]
+        return ReplayBatch(self._joined(data), self.numbers[places], torch.from_numpy(weights.astype(np.float32)))
 
     def probabilities(self):
-        """The chance (size,) of each stored item to be drawn next; they sum to 1."""
-        if self.size == 0:
+        """The chance (len,) of what lies at each place to be drawn next; they sum to 1."""
+        size = len(self)
+        if size == 0:
             raise IndexError("probabilities: the replay is empty")
-        stored = self.priorities[: self.size]
-        if self.kind in ("uniform", "reservoir"):
-            scaled = np.ones(self.size)
-        elif self.kind == "proportional":
-            scaled = stored**self.alpha
-        else:
-            ranks = np.empty(self.size)
-            ranks[np.argsort(-stored, kind="stable")] = np.arange(1, self.size + 1)
-            scaled = ranks**-self.alpha
+        scaled = np.ones(size)
+        if self.kind == "proportional":
+            scaled = self.tree.leaves[:size]
+        elif self.kind == "rank":
+            scaled[self._ranked()] = np.arange(1, size + 1) ** -self.alpha
         return scaled / scaled.sum()
 
     def update_priorities(self, indices, priorities):
-        """Give the sampled items new priorities (n,) >= 0.
+        """Give the experiences `indices` (n,), as `sample` returned them, new priorities (n,) >= 0.
 
-        `indices` as `sample` returned them: if one of the places was overwritten since, IndexError is raised and
-        nothing changes. Plain integers are taken as they are.
+        IndexError if one was overwritten since it was drawn (nothing changes then). Without effect where there
+        are no priorities (uniform, reservoir), so that kinds can be exchanged.
         """
-        places = np.asarray(indices)
-        if places.ndim != 1 or not np.issubdtype(places.dtype, np.integer):
-            raise TypeError(f"indices must be (n,) integers, got {places.shape} of {places.dtype}")
-        if len(places) and (places.min() < 0 or places.max() >= self.size):
-            raise IndexError(f"indices must lie in 0..{self.size - 1}, got {places.min()}..{places.max()}")
-        if isinstance(indices, Places) and (indices.versions != self.versions[places]).any():
-            stale = int((indices.versions != self.versions[places]).sum())
-            raise IndexError(f"indices: {stale} of {len(places)} places were overwritten since they were sampled")
-        self._set_priorities(places, self._checked(priorities, len(places)))
+        indices = np.asarray(indices)
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise TypeError(f"indices must be (n,) integers, got {indices.shape} of {indices.dtype}")
+        priorities = self._checked(priorities, len(indices))
+        places = indices % self.capacity
+        stale = self.numbers[places] != indices
+        if stale.any() and self.kind != "reservoir":
+            stored = f"{self.seen - len(self)}..{self.seen - 1}"
+            raise IndexError(f"indices must be stored ones, {stored}, got {indices[stale][0]} (overwritten?)")
+        self.highest = max(self.highest, float(priorities.max(initial=0)))
+        self._set_priorities(places, priorities)
 
     def state_dict(self):
         """Everything, as a flat dict of tensors, numbers and strings, from which `load_state_dict` goes on exactly."""
+        size = len(self)
         state = {
-            "capacity": self.capacity, "kind": self.kind, "alpha": self.alpha, "size": self.size, "seen": self.seen,
-            "highest": self.highest, "versions": torch.from_numpy(self.versions.copy()),
-            "priorities": torch.from_numpy(self.priorities.copy()), "rng": _pack(self.rng), "form": "",
+            "capacity": self.capacity, "kind": self.kind, "alpha": self.alpha, "form": json.dumps(self.form),
+            "seen": self.seen, "highest": self.highest, "rng": json.dumps(self.rng.bit_generator.state),
+            "numbers": torch.tensor(self.numbers[:size]),
         }  # fmt: skip
-        if self.arrays is not None:
-            state["form"] = self.form.spec
-            state |= {f"array.{i}": torch.from_numpy(array.copy()) for i, array in enumerate(self.arrays)}
-        return state
+        if self.kind == "proportional":
+            state["scaled"] = torch.tensor(self.tree.leaves[:size])
+        elif self.kind == "rank":
+            state |= {"priorities": torch.tensor(self.priorities[:size]), "order": torch.tensor(self.order)}
+        return state | {f"array.{i:03}": torch.tensor(array[:size]) for i, array in enumerate(self.arrays or ())}
 
     def load_state_dict(self, state):
-        """Become what `state` says; capacity, kind and alpha must be this buffer's (ValueError otherwise)."""
+        """Become what `state` says; capacity, kind and alpha must be this buffer's (ValueError, nothing changed)."""
+        missing = {"capacity", "kind", "alpha", "seen", "highest", "form", "rng", "numbers"} - state.keys()
+        if missing:
+            raise ValueError(f"state must be a replay's state_dict, it lacks {', '.join(sorted(missing))}")
         for name in ("capacity", "kind", "alpha"):
             if state[name] != getattr(self, name):
                 raise ValueError(f"{name} must be {getattr(self, name)!r} as in this replay, got {state[name]!r}")
-        self.size, self.seen, self.highest = state["size"], state["seen"], state["highest"]
-        self.versions, self.priorities = state["versions"].numpy().copy(), state["priorities"].numpy().copy()
-        _unpack(self.rng, state["rng"])
-        self.form = _Form(state["form"]) if state["form"] else None
-        count = sum(name.startswith("array.") for name in state)
-        self.arrays = [state[f"array.{i}"].numpy().copy() for i in range(count)] if count else None
-        if self.tree is not None:
+        self.seen, self.highest, self.form = state["seen"], state["highest"], json.loads(state["form"])
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        size, self.arrays = len(self), None
+        self.numbers[:] = -1
+        self.numbers[:size] = state["numbers"].numpy()
+        if self.kind == "proportional":
             self.tree = SumTree(self.capacity)
-            self.tree.set(np.arange(self.size), self.priorities[: self.size] ** self.alpha)
+            self.tree.set(np.arange(size), state["scaled"].numpy())
+        elif self.kind == "rank":
+            self.priorities[:size], self.order = state["priorities"].numpy(), state["order"].numpy().copy()
+        if self.form is not None:
+            self._allocate([state[key].numpy() for key in sorted(state) if key.startswith("array.")])
 
-    def _columns(self, experiences):
-        """The arrays of a batch of experiences, checked against (or, the first time, fixing) the storage."""
-        form, columns = _Form.of(experiences)
-        columns = [_numpy(column) for column in columns]
+    def _store(self, columns, priorities):
+        """Check the columns against (or, the first time, fix) the storage; store them; return their indices."""
         if self.arrays is None:
-            if any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
-                raise ValueError(f"experiences must share one leading axis, got {[column.shape for column in columns]}")
-            self.form = form
-            self.arrays = [np.zeros((self.capacity, *column.shape[1:]), column.dtype) for column in columns]
-        if form.spec != self.form.spec:
-            raise ValueError(f"experience must have the form {self.form.spec}, got {form.spec}")
+            self._allocate(columns)
+        count = len(columns[0])
         for array, column in zip(self.arrays, columns, strict=True):
-            if column.shape[1:] != array.shape[1:] or len(column) != len(columns[0]):
-                raise ValueError(f"experience must hold arrays of shape {array.shape[1:]}, got {column.shape[1:]}")
+            if column.shape[1:] != array.shape[1:] or len(column) != count:
+                raise ValueError(f"experience must hold one {array.shape[1:]} of each part, got {column.shape[1:]}")
             if column.dtype != array.dtype:
                 raise TypeError(f"experience must have dtype {array.dtype}, got {column.dtype}")
-        return columns
+        priorities = np.full(count, self.highest) if priorities is None else self._checked(priorities, count)
+        numbers = np.arange(self.seen, self.seen + count)
+        places, kept = numbers % self.capacity, slice(max(count - self.capacity, 0), None)  # at most one whole ring
+        if self.kind == "reservoir":  # item t goes to a random place of 0..t, if there is such a place
+            places = np.where(numbers < self.capacity, numbers, self.rng.integers(0, numbers + 1))
+            numbers = np.where(places < self.capacity, numbers, -1)
+            kept = numbers >= 0
+        self.seen += count
+        places = places[kept]
+        for array, column in zip(self.arrays, columns, strict=True):
+            array[places] = column[kept]
+        self.numbers[places], self.highest = numbers[kept], max(self.highest, float(priorities.max(initial=0)))
+        self._set_priorities(places, priorities[kept])
+        return numbers
+
+    def _allocate(self, columns):
+        """Room for `capacity` experiences like these, which are stored at its beginning."""
+        if any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
+            shapes = [column.shape for column in columns]
+            raise ValueError(f"experiences must be arrays that share one leading axis, got shapes {shapes}")
+        self.arrays = [np.zeros((self.capacity, *column.shape[1:]), column.dtype) for column in columns]
+        for array, column in zip(self.arrays, columns, strict=True):
+            array[: len(column)] = column[: self.capacity]
+
+    def _set_priorities(self, places, priorities):
+        if self.kind == "proportional":
+            self.tree.set(places, priorities**self.alpha)
+        elif self.kind == "rank":
+            self.priorities[places] = priorities
+
+    def _ranked(self):
+        """Places from the highest priority to the lowest: last time's order, sorted again, which is nearly done."""
+        self.order = np.concatenate([self.order, np.arange(len(self.order), len(self))])
+        self.order = self.order[np.argsort(-self.priorities[self.order], kind="stable")]
+        return self.order
+
+    def _find_rank(self, fractions):
+        """Places (n,) of the ranks where the running sum of 1/rank^alpha passes the fractions, and their chances."""
+        running = np.cumsum(np.arange(1, len(self) + 1) ** -self.alpha)
+        ranks = np.minimum(running.searchsorted(fractions * running[-1], side="right"), len(self) - 1)
+        return self._ranked()[ranks], (ranks + 1) ** -self.alpha / running[-1]
+
+    def _parts(self, experience):
+        """The arrays of an experience, in the order of the storage."""
+        if isinstance(experience, dict):
+            form = sorted(experience)
+            parts = [experience[name] for name in form]
+        elif isinstance(experience, tuple):
+            form, parts = len(experience), experience
+        else:
+            form, parts = "", [experience]
+        if not parts or (isinstance(form, list) and not all(isinstance(name, str) for name in form)):
+            raise TypeError(f"experience must be a dict with names as keys, a tuple or one array, got {experience!r}")
+        if self.arrays is None:
+            self.form = form
+        elif form != self.form:
+            raise ValueError(f"experience must be put together as the first was, {self.form!r}, got {form!r}")
+        return parts
+
+    def _joined(self, arrays):
+        """The parts put together as they were added."""
+        if isinstance(self.form, list):
+            return dict(zip(self.form, arrays, strict=True))
+        return tuple(arrays) if isinstance(self.form, int) else arrays[0]
 
     def _checked(self, priorities, count):
-        values = _numpy(priorities).astype(np.float64)
+        values = _numpy("priorities", priorities, torch.float64).astype(np.float64)
         if values.shape != (count,):
             raise ValueError(f"priorities must be ({count},), got {values.shape}")
-        if not np.isfinite(values).all() or (values < 0).any():
+        if count and not (values.min() >= 0 and values.max() < np.inf):  # false for NaN, too
             raise ValueError(f"priorities must be finite and at least 0, got {values.min()}..{values.max()}")
         return values
 
-    def _set_priorities(self, places, priorities):
-        self.priorities[places] = priorities
-        if len(priorities):
-            self.highest = max(self.highest, float(priorities.max()))
-        if self.tree is not None:
-            self.tree.set(places, priorities**self.alpha)
 
-
-class Places(np.ndarray):
-    """Sampled indices that remember which version of each place was drawn."""
-
-    def __new__(cls, indices, versions):
-        places = np.asarray(indices).view(cls)
-        places.versions = versions
-        return places
-
-    def __array_finalize__(self, source):
-        self.versions = getattr(source, "versions", None)
-
-
-class _Form:
-    """How an experience is put together: "dict a b", "tuple 2" or "array"; called with a list it rebuilds one."""
-
-    def __init__(self, spec):
-        self.spec = spec
-        self.kind, *self.names = spec.split(" ")
-
-    @classmethod
-    def of(cls, value):
-        """(form, list of arrays) of an experience."""
-        if isinstance(value, dict):
-            if not value or not all(isinstance(key, str) and key and " " not in key for key in value):
-                raise TypeError(f"experience must have names without blanks for keys, got {list(value)}")
-            return cls(" ".join(["dict", *value])), list(value.values())
-        if isinstance(value, tuple | list):
-            return cls(f"tuple {len(value)}"), list(value)
-        return cls("array"), [value]
-
-    def __call__(self, arrays):
-        if self.kind == "dict":
-            return dict(zip(self.names, arrays, strict=True))
-        return tuple(arrays) if self.kind == "tuple" else arrays[0]
-
-
-def _map(value, function):
-    form, arrays = _Form.of(value)
-    return form([function(array) for array in arrays])
-
-
-def _numpy(value):
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-
-
-def _pack(rng):
-    """A PCG64 generator's state as a string of integers."""
-    state = rng.bit_generator.state
-    inner = state["state"]
-    return f"{inner['state']} {inner['inc']} {state['has_uint32']} {state['uinteger']}"
-
-
-def _unpack(rng, text):
-    state, inc, has, value = map(int, text.split())
-    rng.bit_generator.state = {
-        "bit_generator": "PCG64", "state": {"state": state, "inc": inc}, "has_uint32": has, "uinteger": value,
-    }  # fmt: skip
+def _numpy(name, value, dtype=None):
+    """An array of `value`; Python's numbers and lists get `dtype`, or torch's default one."""
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
+        return np.asarray(value)
+    try:
+        return torch.as_tensor(value, dtype=dtype).detach().cpu().numpy()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must hold numbers, arrays or tensors, got {type(value).__name__}: {error}") from None
