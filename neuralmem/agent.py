@@ -98,7 +98,7 @@ class ContinualLearningAgent:
         new = self._experiences(x, y, mask)
         count, joined, old = len(new["x"]), new, None
         if self.replay is not None and len(self.replay):
-            old = self.replay.sample(self.replay_batch_size, self.replay_beta)
+            old = self.replay.sample(min(self.replay_batch_size, len(self.replay)), self.replay_beta)
             joined = {name: _join(name, value, old.data) for name, value in new.items()}
         state = self._start(count, len(joined["x"]) - count)
         with self._draws(keep=True):
