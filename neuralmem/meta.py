@@ -17,7 +17,8 @@ class MetaLearner(nn.Module):
     et al. 2018) or "meta-sgd" (a learned rate for each parameter; Li et al. 2017). `loss(prediction, target)` is a
     mean over a task's data. Of a model that returns a tuple, the first item is the prediction. The model's own
     parameters are only read: adapted ones are a dict of tensors. Buffers are copied at every call, so that running
-    statistics leak neither between tasks nor into the model. Raises ValueError or TypeError naming the argument.
+    statistics leak neither between tasks nor into the model. The modules of an nn.Sequential before the first adapted
+    one run once per call, not once per inner step. Raises ValueError or TypeError naming the argument.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class MetaLearner(nn.Module):
         if unknown or not adapt_only:
             raise ValueError(f"adapt_only must name parameters of the model ({', '.join(names)}), got {unknown}")
         self.adapt_only = list(adapt_only)
+        self.fixed = _fixed_modules(model, self.adapt_only)
         if method == "meta-sgd":
             rates = [torch.full_like(model.get_parameter(name), self.inner_lr) for name in self.adapt_only]
             self.rates = nn.ParameterList(nn.Parameter(rate) for rate in rates)
@@ -49,20 +51,21 @@ class MetaLearner(nn.Module):
         """
         _check_task(support_x, support_y, ("support_x", "support_y"))
         steps = self.num_steps if num_steps is None else _steps(num_steps)
-        return self._inner(self._start(), support_x, support_y, steps, self._rates(lr))
+        return self._inner(self._start(), self._features(support_x), support_y, steps, self._rates(lr))
 
     def adapt_tasks(self, support_x, support_y, num_steps=None, lr=None):
         """Adapt to K tasks at once: support_x (K, n, ...), support_y (K, n, ...) -> dict of (K, ...) tensors."""
         _check_tasks(support_x, support_y, ("support_x", "support_y"))
+        return self._adapt_tasks(self._features(support_x, 2), support_y, num_steps, lr)
+
+    def _adapt_tasks(self, features, support_y, num_steps, lr):
         steps, rates = self.num_steps if num_steps is None else _steps(num_steps), self._rates(lr)
         start = self._start()
-        return vmap(lambda x, y: self._inner(start, x, y, steps, rates), randomness="different")(support_x, support_y)
+        return vmap(lambda x, y: self._inner(start, x, y, steps, rates), randomness="different")(features, support_y)
 
     def predict(self, adapted, x):
         """The model's prediction for x (n, ...) with adapted parameters of one task."""
-        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-        output = functional_call(self.model, (adapted, buffers), (x,))
-        return output[0] if isinstance(output, tuple) else output
+        return _call(self.model, adapted, x)
 
     def predict_tasks(self, adapted, x):
         """The same for K tasks: adapted a dict of (K, ...), x (K, n, ...)."""
@@ -73,8 +76,11 @@ class MetaLearner(nn.Module):
         _check_tasks(query_x, query_y, ("query_x", "query_y"))
         if len(query_x) != len(support_x):
             raise ValueError(f"query_x must hold as many tasks as support_x ({len(support_x)}), got {len(query_x)}")
-        adapted = self.adapt_tasks(support_x, support_y, num_steps, lr)
-        return vmap(lambda p, x, y: self.loss(self.predict(p, x), y), randomness="different")(adapted, query_x, query_y)
+        _check_tasks(support_x, support_y, ("support_x", "support_y"))
+        features = self._features(torch.cat([support_x, query_x], 1), 2) if self.fixed else None
+        support, query = features.tensor_split([support_x.shape[1]], 1) if self.fixed else (support_x, query_x)
+        adapted = self._adapt_tasks(support, support_y, num_steps, lr)
+        return vmap(lambda p, x, y: self.loss(self._rest(p, x), y), randomness="different")(adapted, query, query_y)
 
     def loss_after_adaptation(self, support_x, support_y, query_x, query_y, num_steps=None, lr=None):
         """The outer loss, a mean over K tasks: minimise it with any optimiser over `self.parameters()`.
@@ -88,6 +94,14 @@ class MetaLearner(nn.Module):
         adapted = self.adapt_tasks(x, y, num_steps, lr)
         moves = {name: (value - adapted[name].mean(0)).detach() for name, value in self.model.named_parameters()}
         return sum((value * moves[name]).sum() for name, value in self.model.named_parameters())
+
+    def _features(self, x, axes=1):
+        """x (n, ...), or (K, n, ...) with `axes` 2, after the modules that no inner step changes."""
+        return self.model[: self.fixed](x.flatten(0, axes - 1)).unflatten(0, x.shape[:axes]) if self.fixed else x
+
+    def _rest(self, parameters, features):
+        """The prediction from what `_features` returned."""
+        return _call(self.model[self.fixed :] if self.fixed else self.model, parameters, features)
 
     def _start(self):
         return dict(self.model.named_parameters())
@@ -104,7 +118,7 @@ class MetaLearner(nn.Module):
         """The inner loop on one task: theta' = theta - rate · d loss / d theta, `steps` times."""
 
         def support_loss(moving):
-            return self.loss(self.predict({**start, **moving}, x), y)
+            return self.loss(self._rest({**start, **moving}, x), y)
 
         first_order = self.method in ("first-order", "reptile")
         moving = {name: start[name] for name in self.adapt_only}
@@ -114,6 +128,23 @@ class MetaLearner(nn.Module):
                 gradients = {name: value.detach() for name, value in gradients.items()}
             moving = {name: value - rates[name] * gradients[name] for name, value in moving.items()}
         return {**start, **moving}
+
+
+def _call(module, parameters, x):
+    """The module's output (the first of several) with these parameters and copies of its buffers."""
+    parameters = {name: parameters[name] for name, _ in module.named_parameters()}
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    output = functional_call(module, (parameters, buffers), (x,))
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _fixed_modules(model, adapt_only):
+    """How many leading modules of an nn.Sequential no inner step changes; 0 where they hold buffers (batch norm)."""
+    if not isinstance(model, nn.Sequential):
+        return 0
+    moving = {name.partition(".")[0] for name in adapt_only}
+    count = min(index for index, (name, _) in enumerate(model.named_children()) if name in moving)
+    return 0 if any(True for _ in model[:count].buffers()) else count
 
 
 def _steps(value):

@@ -1,0 +1,192 @@
+"""The ablation of chapter 6: which part of the agent is needed for what.
+
+    python -m book.experiments.ablation            all methods, seeds 0 to 4; writes book/results/ablation.json
+    python -m book.experiments.ablation --tune     the design seeds 100 to 102, on which every setting was chosen
+
+About 4 minutes of one core a seed. Chapter 6 says what the world is and what is measured.
+"""
+
+import json
+import platform
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from neuralmem.agent import ContinualLearningAgent, cosine_schedule, sweep
+from neuralmem.bank import MemoryConfig, NeuralMemoryBank
+from neuralmem.controller import MemoryController
+from neuralmem.meta import MetaLearner
+from neuralmem.replay import ExperienceReplay
+from neuralmem.tasks import asked_loss, recall_episodes, recall_sessions, season_alphabets, split_generator, wrong_bits
+
+SEASONS, VISITS = 5, (0, 1, 2, 3, 4, 1)  # the last visit is a return
+SCHOOL, UPDATES, LOOK = 600, 200, 20  # updates of schooling, of each visit, between two looks at the error
+FRESH, EPISODES, REVEALED = 4, 8, 4  # sessions an update, episodes a session, of which so many are revealed first
+BITS, INPUTS, FEATURES = 3, 2 + 6 + 16, 16
+HEAD = ["1.weight", "1.bias"]
+METHODS = {
+    "full": {"memory", "replay", "meta"},
+    "no memory": {"replay", "meta"},
+    "no replay": {"memory", "meta"},
+    "no meta": {"memory", "replay"},
+    "none": set(),
+    "joint": {"memory", "meta", "all seasons"},
+}
+SEEDS, DESIGN_SEEDS = range(5), range(100, 103)
+RESULTS = Path(__file__).parents[1] / "results" / "ablation.json"
+
+
+class EpisodeReader(nn.Module):
+    """A controller over episodes (..., T, D) -> features (..., T, F), each episode from an empty memory."""
+
+    def __init__(self, controller):
+        super().__init__()
+        self.controller = controller
+
+    def forward(self, x):
+        """Run all episodes as one batch."""
+        features, _ = self.controller(x.flatten(0, -3).transpose(0, 1))
+        return features.transpose(0, 1).unflatten(0, x.shape[:-2])
+
+
+def build(memory, seed):
+    """A controller with a bank, or an LSTM with as many parameters, and a linear head."""
+    torch.manual_seed(seed)
+    bank = None
+    if memory:
+        bank = NeuralMemoryBank(
+            MemoryConfig(12, 16, 1, temporal_links=False, key_size=8, associative_start=True)
+        )
+    controller = MemoryController(INPUTS, 32 if memory else 44, FEATURES, bank, input_to_interface=memory)
+    return nn.Sequential(EpisodeReader(controller), nn.Linear(FEATURES, BITS))
+
+
+def school(memory, seed, updates=SCHOOL):
+    """What all methods start from: a model that recalls season 0 when answers are given in the plain code."""
+    model, generator = build(memory, seed), split_generator("train", seed)
+    alphabet = alphabets(seed)[0]
+    agent = ContinualLearningAgent(
+        model, loss=asked_loss, lr=1e-2 if memory else 3e-3, betas=(0.9, 0.9), schedule=cosine_schedule(updates)
+    )
+    agent.learn((recall_episodes(alphabet, 32, generator) for _ in range(updates)), progress=False)
+    return model.state_dict()
+
+
+def alphabets(seed):
+    """The seasons' alphabets of a seed."""
+    return season_alphabets(SEASONS, torch.Generator().manual_seed(10**6 + seed))
+
+
+def make_agent(parts, seed, start=None, lr=None):
+    """The agent composed of `parts`, and the learner by which it adapts to a session when it is judged."""
+    model = build("memory" in parts, seed)
+    if start is not None:
+        model.load_state_dict(start)
+    tuner = MetaLearner(model, asked_loss, inner_lr=2.0, num_steps=30, method="anil", adapt_only=HEAD)
+    meta = MetaLearner(model, asked_loss, inner_lr=2.0, num_steps=5, method="meta-sgd", adapt_only=HEAD)
+    agent = ContinualLearningAgent(
+        model, ExperienceReplay(200, "reservoir", seed=seed) if "replay" in parts else None,
+        meta if "meta" in parts else None, loss=asked_loss, lr=lr or (5e-3 if "meta" in parts else 3e-5),
+        betas=(0.9, 0.99), support_size=REVEALED, replay_batch_size=FRESH, seed=seed,
+        schedule=lambda step: cosine_schedule(UPDATES, 0, 0, 0.05)(step % UPDATES),
+    )  # fmt: skip
+    return agent, agent.meta or tuner
+
+
+@torch.no_grad()
+def errors(learner, x, y, revealed):
+    """Wrong bits of the episodes after the first `revealed` of each session, which are adapted to: a share."""
+    adapted = learner.adapt_tasks(x[:, :revealed], y[:, :revealed])
+    return wrong_bits(learner.predict_tasks(adapted, x[:, revealed:]), y[:, revealed:])
+
+
+@torch.no_grad()
+def prequential(learner, x, y):
+    """Wrong bits of each episode of sessions, answered after adaptation to those before it: a list."""
+    first = wrong_bits(learner.model(x[:, :1]), y[:, :1])
+    return [first] + [errors(learner, x[:, : n + 1], y[:, : n + 1], n) for n in range(1, x.shape[1])]
+
+
+def constant_error(y, revealed):
+    """Wrong bits of always answering each bit's majority in the revealed episodes of the session."""
+    guess = y[:, :revealed].sum((1, 2), keepdim=True) + 0.5
+    return wrong_bits(guess.expand_as(y[:, revealed:]), y[:, revealed:])
+
+
+def run(method, seed, starts, visits=VISITS, updates=UPDATES, lr=None):
+    """One life of one method: R (visits, seasons), prequential errors by episode, errors around the switches."""
+    began, parts = time.perf_counter(), METHODS[method]
+    train, test = split_generator("train", 1000 + seed), split_generator("test", 1000 + seed)
+    looks, symbols = split_generator("test", 2000 + seed), alphabets(seed)
+    agent, learner = make_agent(parts, seed, starts["memory" in parts, seed], lr)
+    R, steps, curve, constants = [], [], [], []
+    for season in visits:
+        for update in range(updates):
+            if update % LOOK == 0:
+                curve.append(errors(learner, *recall_sessions(symbols[season], 16, EPISODES, looks), REVEALED))
+            agent.train_step(*_stream(symbols, season, "all seasons" in parts, train))
+        tests = [recall_sessions(alphabet, 32, EPISODES, test) for alphabet in symbols]
+        R.append([errors(learner, x, y, REVEALED) for x, y in tests])
+        steps.append(prequential(learner, *tests[season]))
+        constants.append(constant_error(tests[season][1], REVEALED))
+    return {"R": R, "prequential": steps, "curve": curve, "constant": constants, "seconds": time.perf_counter() - began}
+
+
+def _stream(symbols, season, every_season, generator):
+    """What arrives at one update: FRESH sessions of the season, or for joint training twice as many of all seasons."""
+    if not every_season:
+        return recall_sessions(symbols[season], FRESH, EPISODES, generator)
+    seasons = torch.randint(SEASONS, (2 * FRESH,), generator=generator).tolist()
+    pairs = [recall_sessions(symbols[s], 1, EPISODES, generator) for s in seasons]
+    return tuple(torch.cat(parts) for parts in zip(*pairs, strict=True))
+
+
+def quantities(result):
+    """The three numbers of chapter 6: recall, retention and adaptation, shares of wrong bits."""
+    R, steps = result["R"], result["prequential"]
+    now = [row[season] for row, season in zip(R, VISITS, strict=False)]
+    return {
+        "recall": sum(now) / len(now),
+        "retention": sum(R[SEASONS - 1][: SEASONS - 1]) / (SEASONS - 1),
+        "adaptation": sum(sum(step[1:4]) / 3 for step in steps) / len(steps),
+    }
+
+
+def single_thread(function, *arguments):
+    """Call a function on one thread, as every worker of the sweep does."""
+    torch.set_num_threads(1)
+    return function(*arguments)
+
+
+def whole(seeds, methods=METHODS, n_jobs=-1):
+    """All methods on all seeds: {method: [result of each seed]}."""
+    states = sweep(partial(single_thread, school), [True, False], seeds, n_jobs)
+    starts = {(memory, seed): state for memory in states for seed, state in zip(seeds, states[memory], strict=True)}
+    return sweep(partial(single_thread, partial(run, starts=starts)), methods, seeds, n_jobs)
+
+
+def main(arguments):
+    """Run, print the quantities of every seed, and write the results unless this is a tuning run."""
+    began = time.perf_counter()
+    tuning = "--tune" in arguments
+    seeds = list(DESIGN_SEEDS if tuning else SEEDS)
+    results = whole(seeds)
+    for method, lives in results.items():
+        for seed, life in zip(seeds, lives, strict=True):
+            numbers = ", ".join(f"{name} {value:.4f}" for name, value in quantities(life).items())
+            print(f"{method}, seed {seed}: {numbers}, {life['seconds']:.0f} s")
+    if not tuning:
+        record = {
+            "command": "python -m book.experiments.ablation", "seeds": seeds, "visits": VISITS,
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "seconds": round(time.perf_counter() - began), "results": results,
+        }  # fmt: skip
+        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
