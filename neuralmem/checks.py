@@ -67,6 +67,16 @@ def check_untrained(function):
     return problem is None
 
 
+def check_blind_error(function):
+    """Least error of one answer for all tasks: function(targets (J, n)) -> float."""
+    mistakes = [
+        (3.5, "one constant for all inputs; the answer may depend on the input, not on the task."),
+        (5.0, "you divide by J - 1; this is no sample of tasks but all of them."),
+        (1.25, "you let the answer depend on the task and not on the input."),
+    ]
+    return judge(function, (torch.tensor([[1.0, 2.0], [3.0, 6.0]]),), 2.5, mistakes)
+
+
 # Chapter 1
 
 

@@ -94,7 +94,8 @@ def measured_curves(panels, xlabel, ylabel, roles=None, **axes_settings):
     figure, axes = new_figure(4.2 * len(panels) + 0.6, 3.2, columns=len(panels), sharey=True, squeeze=False)
     for ax, (title, (x, curves)) in zip(axes[0], panels.items(), strict=True):
         for (label, samples), marker in zip(curves.items(), "osv^Dxos", strict=False):
-            samples, colour = np.asarray(samples, dtype=float), COLOURS[(roles or {}).get(label, "memory")]
+            samples = np.asarray(samples, dtype=float)
+            colour = COLOURS.get((roles or {}).get(label, "memory" if samples.ndim > 1 else ""), "black")
             if samples.ndim == 1:
                 ax.plot(x, samples, "--", color=colour, label=label, linewidth=1.2)
                 continue
@@ -233,6 +234,7 @@ def explore_rows(task="sin", rows=20):
     at = counts.index(rows)
     ax.plot([rows, rows], [seen[at], new[at]], "|-", color="black", linewidth=1)
     ax.set(xlabel="training rows", ylabel="mean squared error", ylim=(3e-13, 3))
-    ax.set_title(f"{task}, {rows} rows: {seen[at]:.0e} seen, {new[at]:.0e} new", fontsize=10)
+    on_seen = f"{seen[at]:.0e}" if seen[at] > 1e-9 else "0"
+    ax.set_title(f"{task}, {rows} rows: error {on_seen} on seen, {new[at]:.0e} on new", fontsize=10)
     ax.legend(fontsize=8, loc="lower right")
     return figure
