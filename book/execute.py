@@ -2,11 +2,17 @@
 
     python book/execute.py            all chapters
     python book/execute.py 03 04      those whose file name begins so
+
+The seconds that each took are kept in book/results/runtimes.json.
 """
 
 import hashlib
+import json
+import os
+import platform
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -17,15 +23,15 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def tidy(notebook):
-    """Remove what changes from run to run: ids, timings, widget views and state, the kernel's patch version."""
+    """Remove what changes from run to run: ids, timings, widget views and state, how a stream was cut into pieces."""
     seen = {}
     for cell in notebook.cells:
         digest = hashlib.sha1(cell.source.encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, 0) + 1
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET, None)
+        if cell.cell_type == "code":
+            cell["outputs"] = _joined(cell.outputs)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -33,13 +39,38 @@ def tidy(notebook):
     return notebook
 
 
+def _joined(outputs):
+    """Return the outputs without widget views and with consecutive pieces of one stream put together."""
+    kept = []
+    for output in outputs:
+        output.get("data", {}).pop(WIDGET, None)
+        if kept and output.output_type == "stream" and kept[-1].get("name") == output.name:
+            kept[-1]["text"] += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
 def execute(path):
     """Run one notebook in its own folder and write it back, tidied."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
-        notebook, timeout=900, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(path.parent)}}
-    ).execute()
+    here = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, resources=here).execute()
     nbformat.write(tidy(notebook), path)
+
+
+def record(name, seconds):
+    """Keep the seconds that a chapter took in book/results/runtimes.json, with the machine they were taken on."""
+    path = HERE / "results" / "runtimes.json"
+    path.parent.mkdir(exist_ok=True)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known[name] = {
+        "seconds": round(seconds, 1),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+    path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
 
 
 def main(prefixes):
@@ -48,7 +79,13 @@ def main(prefixes):
         if not prefixes or path.name.startswith(tuple(prefixes)):
             began = time.perf_counter()
             execute(path)
-            print(f"{path.name}: {time.perf_counter() - began:.0f} s", flush=True)
+            seconds = time.perf_counter() - began
+            record(path.stem, seconds)
+            print(f"{path.name}: {seconds:.0f} s", flush=True)
+    for path in sorted((HERE / "appendices").glob("*.ipynb")):  # these show what the chapters and the long runs left
+        if not prefixes or path.stem.startswith(tuple(prefixes)):
+            execute(path)
+            print(path.name, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""Say which versions are installed, what does not fit, and how to mend it: `python -m neuralmem.doctor`."""
+
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+MEND = "run `python -m pip install -r requirements.txt`."
+NEEDS = {  # distribution: (lowest version, first version that is too new or None, what it is for)
+    "torch": ((2, 2), None, "every chapter"),
+    "numpy": ((1, 26), None, "every chapter"),
+    "matplotlib": ((3, 8), None, "figures"),
+    "scikit-learn": ((1, 4), None, "the digits of chapters 4 to 6"),
+    "safetensors": ((0, 4), None, "saving an agent"),
+    "joblib": ((1, 3), None, "many seeds on many cores"),
+    "tqdm": ((4, 66), None, "progress bars"),
+    "ipywidgets": ((8,), (9,), "live sliders"),
+    "jupyterlab": ((4,), (5,), "running the chapters"),
+    "jupyter-book": ((1,), (2,), "rendering the book"),
+    "nbval": ((0, 11), (1,), "testing the chapters"),
+}
+
+
+def examine(installed, python=sys.version_info):
+    """Return (lines, problems): what is installed, and in plain words what does not fit and how to mend it.
+
+    `installed(name)` returns a distribution's version or None; `python` is a version as a tuple.
+    """
+    lines, problems = ["python " + ".".join(map(str, python[:3]))], []
+    if tuple(python[:2]) < (3, 10):
+        problems.append(f"{lines[0]} is too old: install 3.10 or newer, remove the folder .venv, and start again.")
+    for name, (lowest, too_new, use) in NEEDS.items():
+        found = installed(name)
+        lines.append(f"{name} {found or 'missing'}")
+        numbers = tuple(map(int, re.findall(r"\d+", (found or "").split("+")[0])))
+        if found is None:
+            problems.append(f"{name} is missing ({use}): {MEND}")
+        elif numbers < lowest:
+            problems.append(f"{name} {found} is too old ({use}), {'.'.join(map(str, lowest))} is the oldest: {MEND}")
+        elif too_new and numbers >= too_new:
+            problems.append(f"{name} {found} is too new ({use}), it must be below {too_new[0]}: {MEND}")
+    return lines, problems
+
+
+def installed_version(name):
+    """Return the version of an installed distribution, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def main():
+    """Print the versions and the problems; return the exit status, 1 where something does not fit."""
+    lines, problems = examine(installed_version)
+    print("\n".join([*lines, "", *(problems or ["All fits together."])]))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""The explorer's contract: both faces, its errors, and pages that hold several."""
+
+import base64
+import io
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from neuralmem.explore import explore
+
+
+def bars(height=1.0, name="one"):
+    """Two bars, the second of the given height.
+
+    Nothing of this second paragraph belongs into the alternative text.
+    """
+    figure, ax = plt.subplots(figsize=(2, 1))
+    ax.bar([0, 1], [1, height])
+    ax.set_title(name)
+    return figure
+
+
+def frames_of(page):
+    return re.findall(r'"(iVBOR[^"]*)"', re.search(r"var frames = (\[.*?\]);", page).group(1))
+
+
+def test_the_player_holds_a_frame_for_each_combination_and_opens_at_the_start():
+    explorer = explore(bars, start={"height": 3.0}, height=[1.0, 2.0, 3.0], name=["one", "two"])
+    page = explorer.html()
+    frames = frames_of(page)
+    assert len(frames) == len(set(frames)) == 6
+    opened = Image.open(io.BytesIO(base64.b64decode(re.search(r'src="data:image/png;base64,([^"]*)"', page).group(1))))
+    wanted = Image.open(io.BytesIO(explorer.png(height=3.0, name="one")))
+    assert np.array_equal(np.asarray(opened.convert("RGB")), np.asarray(wanted.convert("RGB")))
+    assert 'alt="Two bars, the second of the given height. Here: height = 3, name = one."' in page
+
+
+def test_each_option_has_a_labelled_range_and_an_output_that_names_its_value():
+    page = explore(bars, height=[1.0, 2.5], name=["one", "two", "<b>"]).html()
+    control = r"<label><span>(\w+)</span><input type=\"range\".*?max=\"(\d)\".*?<output>(.*?)</output></label>"
+    controls = re.findall(control, page)
+    assert controls == [("height", "1", "1"), ("name", "2", "one")]
+    assert 'role="group"' in page and "aria-label=" in page and "<b>" not in page
+
+
+def test_the_player_needs_nothing_else_and_the_same_call_gives_the_same_bytes():
+    page = explore(bars, height=[1.0, 2.0]).html()
+    assert not re.search(r"https?://|<link|<script src|import ", page)
+    assert page == explore(bars, height=[1.0, 2.0]).html()
+    other = explore(bars, height=[1.0, 3.0]).html()
+    assert re.search(r'data-explorer="(\w+)"', page).group(1) not in other
+
+
+def test_figures_are_closed_so_that_a_page_of_explorers_does_not_fill_memory():
+    before = plt.get_fignums()
+    explore(bars, height=[1.0, 2.0]).html()
+    assert plt.get_fignums() == before
+
+
+def test_a_live_control_calls_the_function_itself():
+    pytest.importorskip("ipywidgets")
+    called = []
+
+    def spy(height):
+        called.append(height)
+        return bars(height)
+
+    picture, slider = explore(spy, height=np.array([1.0, 2.0, 3.0])).widget().children
+    first = picture.value
+    slider.value = 3.0
+    assert called == [1.0, 3.0]
+    assert picture.value != first and "height = 3" in picture.value
+
+
+def test_a_live_control_shows_the_error_of_a_function_that_a_reader_broke():
+    pytest.importorskip("ipywidgets")
+
+    def broken(height):
+        if height > 1:
+            raise ZeroDivisionError("no <such> height")
+        return bars(height)
+
+    picture, slider = explore(broken, height=[1, 2]).widget().children
+    slider.value = 2
+    assert "ZeroDivisionError: no &lt;such&gt; height" in picture.value
+
+
+def test_the_cell_holds_both_faces():
+    bundle = explore(bars, height=[1.0, 2.0])._repr_mimebundle_()
+    assert bundle["text/plain"] == "Explorer(bars, 2 frames)"
+    assert "<input" in bundle["text/html"]
+    pytest.importorskip("ipywidgets")
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_without_ipywidgets_the_player_is_shown(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ipywidgets", None)
+    assert set(explore(bars, height=[1.0])._repr_mimebundle_()) == {"text/plain", "text/html"}
+
+
+ERROR_CASES = [
+    ("no function", lambda: explore("bars", height=[1]), TypeError, ["function", "callable", "str"]),
+    ("no options", lambda: explore(bars), ValueError, ["options", "at least one", "none"]),
+    ("empty list", lambda: explore(bars, height=[]), ValueError, ["height", "at least one", "empty"]),
+    ("a number for a list", lambda: explore(bars, height=3), TypeError, ["height", "list", "3"]),
+    ("a string for a list", lambda: explore(bars, name="one"), TypeError, ["name", "list", "'one'"]),
+    ("start of no option", lambda: explore(bars, start={"wide": 1}, height=[1]), ValueError, ["start", "wide"]),
+    ("start not listed", lambda: explore(bars, start={"height": 9}, height=[1]), ValueError, ["start", "height", "9"]),
+    ("too many frames", lambda: explore(bars, height=range(15), name=["a"] * 15), ValueError, ["200", "225"]),
+    ("no Figure", lambda: explore(lambda height: height, height=[1]).html(), TypeError, ["function", "Figure", "int"]),
+]
+
+
+@pytest.mark.parametrize(("label", "call", "kind", "words"), ERROR_CASES)
+def test_errors_name_what_came_and_what_was_expected(label, call, kind, words):
+    with pytest.raises(kind) as caught:
+        call()
+    assert all(word in str(caught.value) for word in words), caught.value
