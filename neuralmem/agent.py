@@ -1,7 +1,6 @@
 """All of it: an agent composed of a model, replay and meta-learning; saved, resumed, swept over seeds (chapter 6)."""
 
 import json
-import math
 import os
 from contextlib import contextmanager
 from itertools import islice
@@ -17,26 +16,14 @@ from tqdm import tqdm
 from ._validate import choice, finite, positive_int, real
 from .meta import MetaLearner
 from .replay import ExperienceReplay
+from .tasks import cosine_schedule
+
+__all__ = ["ContinualLearningAgent", "cosine_schedule", "sweep"]
 
 FORMAT = "neuralmem agent 1"
 SETTINGS = (
     "lr", "betas", "clip", "replay_batch_size", "replay_weight", "replay_beta", "support_size", "memory", "seed",
 )  # fmt: skip
-
-
-def cosine_schedule(steps, warm_up=20, flat=0.4, floor=0.02):
-    """A learning-rate schedule: a function from the step's number to a factor in (0, 1].
-
-    It rises over `warm_up` steps, stays at 1 until `flat`·steps, then falls to `floor` along half a cosine.
-    """
-    steps, floor = positive_int("steps", steps), real("floor", floor, 0, 1)
-    start = real("flat", flat, 0, 1) * steps
-
-    def factor(step):
-        fallen = min(1.0, max(0.0, (step - start) / max(1.0, steps - start)))
-        return min(1.0, (step + 1) / (warm_up + 1)) * (floor + (1 - floor) * (1 + math.cos(math.pi * fallen)) / 2)
-
-    return factor
 
 
 class ContinualLearningAgent:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from ._validate import choice, positive_int, shaped
+from ._validate import choice, positive_int, real, shaped
 
 # Sequences: copy, repeat copy, associative recall (chapter 3)
 
