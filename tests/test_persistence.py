@@ -107,7 +107,8 @@ def test_a_resumed_meta_learner_goes_on_bit_for_bit(tmp_path):
 def test_killed_at_twenty_moments_and_resumed_nothing_is_lost(tmp_path):
     path = tmp_path / "agent"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["neuralmem.agent"])  # imported once: each start then takes milliseconds
+    # imported once, so that each start takes milliseconds
+    context.set_forkserver_preload(["neuralmem.agent", "torch._dynamo", "pytest"])
     moments, reached = random.Random(0), []
     for _ in range(20):
         process = context.Process(target=train, args=(path,))
