@@ -1,5 +1,6 @@
 """Checks of the exercises: each takes the reader's function and says whether it is right, and if not, why."""
 
+import copy
 import math
 from collections import namedtuple
 
@@ -242,6 +243,69 @@ def check_step(function):
 # Chapter 3
 
 
+def check_matching_hidden(function):
+    """Hidden size of the LSTM (one bias) and output layer with the parameters nearest to a number."""
+    right = 80  # 4h(9 + h + 1) + 8(h + 1) = 29,448 at h = 80, 28,740 at h = 79
+    mistakes = [
+        (81, "rounding up always is not nearest."),
+        (79, "rounding down always is not nearest: compare both neighbours."),
+        (168, "an LSTM has four gates, each with weights of its own."),
+    ]
+    return judge(function, (29_300, 9, 8), right, mistakes)
+
+
+def check_bits_a_sequence(function):
+    """Cross-entropy in bits, summed over time and bits, averaged over the batch: function(logits, targets, mask)."""
+    logits = torch.tensor([[[0.0, 0.0], [2.0, 0.0]], [[0.0, 0.0], [0.0, -1.0]]])
+    targets, mask = torch.zeros(2, 2, 2), torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    nats = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    right = (nats.sum(-1) * mask).sum() / 2 / math.log(2)
+    mistakes = [
+        (right * math.log(2), "those are nats; a bit is ln 2 of them."),
+        (nats.sum() / 2 / math.log(2), "steps outside the answer count nothing: multiply by the mask."),
+        (right * 2 / 3, "average over sequences, not over steps: divide by B."),
+        (right * 2, "divide by the number of sequences B."),
+    ]
+    return judge(function, (logits, targets, mask), right, mistakes)
+
+
+def check_copy_program(function):
+    """The interface of a hand-made copy machine at time t: function(t, length) -> (write gate, move of read head)."""
+    steps = [(0, 3), (2, 3), (3, 3), (4, 3), (5, 3)]
+    got, problem = zip(*(attempt(function, *step) for step in steps), strict=True)
+    right = [(1.0, 0), (1.0, 0), (0.0, 0), (0.0, 1), (0.0, 1)]
+    if problem[0]:
+        print(problem[0])
+    elif list(map(tuple, got)) == right:
+        print("Right.")
+        return True
+    elif tuple(got[2]) == (1.0, 0):
+        print("The marker at t = length is not part of the pattern: do not write it.")
+    elif tuple(got[2]) == (0.0, 1):
+        print("At the marker the read head is still to arrive at the first slot: it moves from t = length + 1 on.")
+    else:
+        print(f"Wrong: for (t, length) in {steps} expected {right}, got {list(got)}.")
+    return False
+
+
+def check_clip(function):
+    """Gradients scaled to a joint norm of at most `limit`: function([tensors], limit) -> [tensors]."""
+    gradients = [torch.tensor([3.0, 0.0]), torch.tensor([[0.0], [4.0]])]
+    flat, problem = attempt(lambda: torch.cat([g.flatten() for g in function([g.clone() for g in gradients], 1.0)]))
+    same, _ = attempt(lambda: torch.cat([g.flatten() for g in function([g / 100 for g in gradients], 1.0)]))
+    if problem:
+        print(problem.replace("<lambda>", function.__name__))
+        return False
+    mistakes = [
+        ([1.0, 0, 0, 1], "you scaled each tensor by its own norm, which changes the direction of the step."),
+        ([1.0, 0, 0, 1.0], "you cut each number; clip the norm of all of them together."),
+    ]
+    if torch.allclose(flat, torch.tensor([0.6, 0, 0, 0.8])) and abs(float(same.norm()) - 0.05) > 1e-4:
+        print("Right where the norm is too large, but a gradient within the limit must stay as it is.")
+        return False
+    return judge(lambda: flat, (), [0.6, 0, 0, 0.8], mistakes)
+
+
 # Chapter 4
 
 
@@ -286,12 +350,13 @@ def check_rehearse(function):
     """One replayed batch whose priorities are renewed: function(replay, loss_of, n, beta) -> weighted mean loss."""
     replay = ExperienceReplay(4, alpha=1.0)
     replay.extend(torch.arange(4.0), [1.0, 1.0, 2.0, 4.0])  # 8 strata draw them 1, 1, 2 and 4 times
-    mistakes = [(6.375, "each loss must be multiplied by its weight."), (2.25 * 8, "that is the sum, not the mean.")]
-    if not judge(function, (replay, lambda x: 3 * x, 8, 1.0), 2.25, mistakes):
-        return False
-    renewed = replay.tree.leaves[:4].tolist() == [0.0, 3.0, 6.0, 9.0]
-    print("" if renewed else "But the priorities are not the new losses, so the same items are drawn for ever.", end="")
-    return renewed
+    before = copy.deepcopy(replay)
+    if attempt(function, replay, lambda x: 3 * x, 8, 1.0)[1] is None:
+        if replay.tree.leaves[:4].tolist() != [0.0, 3.0, 6.0, 9.0]:
+            print("The priorities are not the new losses, so the same items are drawn for ever.")
+            return False
+    mistakes = [(6.375, "each loss must be multiplied by its weight."), (18.0, "that is the sum, not the mean.")]
+    return judge(function, (before, lambda x: 3 * x, 8, 1.0), 2.25, mistakes)
 
 
 def check_victim(function):
