@@ -1,32 +1,42 @@
 """Where to start: meta-learning, from MAML to Reptile, for any torch.nn.Module (chapter 5)."""
 
+from contextlib import contextmanager
+from functools import partial
+
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from ._validate import choice, finite, real
 
 METHODS = ("maml", "first-order", "anil", "reptile", "meta-sgd")
+ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Identity)
+_vmap = partial(vmap, randomness="different")  # dropout draws anew for each task
 
 
 class MetaLearner(nn.Module):
     """Learns a starting point from which a few steps of gradient descent solve a new task (chapter 5).
 
-    `method` is "maml" (Finn et al. 2017, second order), "first-order" (the same without second derivatives), "anil"
-    (only the parameters named in `adapt_only` move; by default the last layer; Raghu et al. 2020), "reptile" (Nichol
-    et al. 2018) or "meta-sgd" (a learned rate for each parameter; Li et al. 2017). `loss(prediction, target)` is a
-    mean over a task's data. Of a model that returns a tuple, the first item is the prediction. The model's own
-    parameters are only read: adapted ones are a dict of tensors. Buffers are copied at every call, so that running
-    statistics leak neither between tasks nor into the model. The modules of an nn.Sequential before the first adapted
-    one run once per call, not once per inner step. Raises ValueError or TypeError naming the argument.
+    Inner loop, `num_steps` times: theta' = theta - inner_lr · d loss(support) / d theta. Outer loss: the mean over
+    tasks of loss(query) at theta'. `method` is "maml" (Finn et al. 2017, second order), "first-order" (the same with
+    the inner gradients taken as constants), "anil" (only the parameters named in `adapt_only` move, by default those of
+    the last layer; Raghu et al. 2020), "reptile" (Nichol et al. 2018) or "meta-sgd" (a learned rate for each parameter,
+    part of `parameters()`; Li et al. 2017). `loss(prediction, target)` gives one number for one task's data.
+
+    The model may be any nn.Module; of a tuple that it returns, the first item is the prediction. Its own parameters are
+    only read: adapted ones are a dict of tensors. Buffers are copied at every call; batch norm in training mode uses
+    the statistics of the batch at hand and keeps none, and dropout draws anew for each task. K tasks run through vmap;
+    where the model is an nn.Sequential of linear and elementwise layers, through weights with a leading task axis,
+    which is faster and gives the same numbers. Raises ValueError or TypeError naming the argument.
     """
 
-    def __init__(
-        self, model, loss=nn.functional.mse_loss, inner_lr=0.01, num_steps=1, method="maml", adapt_only=None
-    ):
+    def __init__(self, model, loss=F.mse_loss, inner_lr=0.01, num_steps=1, method="maml", adapt_only=None):
         super().__init__()
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+        if not callable(loss):
+            raise TypeError(f"loss must be a function of (prediction, target), got {type(loss).__name__}")
         self.model, self.loss = model, loss
         self.method = choice("method", method, METHODS)
         self.inner_lr, self.num_steps = real("inner_lr", inner_lr, low=0), _steps(num_steps)
@@ -36,32 +46,27 @@ class MetaLearner(nn.Module):
             adapt_only = [name for name in names if name.rpartition(".")[0] == last] if method == "anil" else names
         unknown = sorted(set(adapt_only) - set(names))
         if unknown or not adapt_only:
-            raise ValueError(f"adapt_only must name parameters of the model ({', '.join(names)}), got {unknown}")
+            got = unknown or "no name"
+            raise ValueError(f"adapt_only must name parameters of the model ({', '.join(names)}), got {got}")
         self.adapt_only = list(adapt_only)
-        self.fixed = _fixed_modules(model, self.adapt_only)
+        self.fixed, self.stackable = _fixed_modules(model, self.adapt_only), _stackable(model)
         if method == "meta-sgd":
             rates = [torch.full_like(model.get_parameter(name), self.inner_lr) for name in self.adapt_only]
             self.rates = nn.ParameterList(nn.Parameter(rate) for rate in rates)
 
     def adapt(self, support_x, support_y, num_steps=None, lr=None):
-        """Adapt to one task: support_x (n, ...), support_y (n, ...) -> dict of all parameters, some of them moved.
+        """Adapt to ONE task: support_x (n, ...), support_y (n, ...) -> dict of all parameters, some of them moved.
 
-        `num_steps` and `lr` default to those of the learner. Differentiable with respect to the model's parameters,
-        to second order unless the method is of first order. Raises ValueError or TypeError.
+        `num_steps` and `lr` default to those of the learner (Meta-SGD: to the learned rates). Differentiable in the
+        model's parameters, to second order unless the method is of first order. For K tasks call `adapt_tasks`.
         """
-        _check_task(support_x, support_y, ("support_x", "support_y"))
-        steps = self.num_steps if num_steps is None else _steps(num_steps)
-        return self._inner(self._start(), self._features(support_x), support_y, steps, self._rates(lr))
+        _check_data(support_x, support_y, "support")
+        return self._inner(self._start(), self._features(support_x), support_y, *self._schedule(num_steps, lr))
 
     def adapt_tasks(self, support_x, support_y, num_steps=None, lr=None):
         """Adapt to K tasks at once: support_x (K, n, ...), support_y (K, n, ...) -> dict of (K, ...) tensors."""
-        _check_tasks(support_x, support_y, ("support_x", "support_y"))
-        return self._adapt_tasks(self._features(support_x, 2), support_y, num_steps, lr)
-
-    def _adapt_tasks(self, features, support_y, num_steps, lr):
-        steps, rates = self.num_steps if num_steps is None else _steps(num_steps), self._rates(lr)
-        start = self._start()
-        return vmap(lambda x, y: self._inner(start, x, y, steps, rates), randomness="different")(features, support_y)
+        _check_data(support_x, support_y, "support", tasks=True)
+        return self._adapt_tasks(self._task_features(support_x), support_y, num_steps, lr)
 
     def predict(self, adapted, x):
         """The model's prediction for x (n, ...) with adapted parameters of one task."""
@@ -69,18 +74,18 @@ class MetaLearner(nn.Module):
 
     def predict_tasks(self, adapted, x):
         """The same for K tasks: adapted a dict of (K, ...), x (K, n, ...)."""
-        return vmap(self.predict, randomness="different")(adapted, x)
+        return self._predict_rest(adapted, x, self.model)
 
     def task_losses(self, support_x, support_y, query_x, query_y, num_steps=None, lr=None):
-        """Loss on each task's query set after adaptation to its support set: (K,), differentiable."""
-        _check_tasks(query_x, query_y, ("query_x", "query_y"))
-        if len(query_x) != len(support_x):
-            raise ValueError(f"query_x must hold as many tasks as support_x ({len(support_x)}), got {len(query_x)}")
-        _check_tasks(support_x, support_y, ("support_x", "support_y"))
-        features = self._features(torch.cat([support_x, query_x], 1), 2) if self.fixed else None
-        support, query = features.tensor_split([support_x.shape[1]], 1) if self.fixed else (support_x, query_x)
+        """Loss on each task's query set after adaptation to its support set: (K,), differentiable.
+
+        support_x (K, n, ...), support_y (K, n, ...), query_x (K, m, ...), query_y (K, m, ...).
+        """
+        _check_sets(support_x, support_y, query_x, query_y)
+        features = self._task_features(torch.cat([support_x, query_x], 1))
+        support, query = features.tensor_split([support_x.shape[1]], 1)
         adapted = self._adapt_tasks(support, support_y, num_steps, lr)
-        return vmap(lambda p, x, y: self.loss(self._rest(p, x), y), randomness="different")(adapted, query, query_y)
+        return self._task_loss(self._predict_rest(adapted, query, self._rest()), query_y)
 
     def loss_after_adaptation(self, support_x, support_y, query_x, query_y, num_steps=None, lr=None):
         """The outer loss, a mean over K tasks: minimise it with any optimiser over `self.parameters()`.
@@ -90,61 +95,143 @@ class MetaLearner(nn.Module):
         """
         if self.method != "reptile":
             return self.task_losses(support_x, support_y, query_x, query_y, num_steps, lr).mean()
+        _check_sets(support_x, support_y, query_x, query_y)
         x, y = torch.cat([support_x, query_x], 1), torch.cat([support_y, query_y], 1)
-        adapted = self.adapt_tasks(x, y, num_steps, lr)
-        moves = {name: (value - adapted[name].mean(0)).detach() for name, value in self.model.named_parameters()}
-        return sum((value * moves[name]).sum() for name, value in self.model.named_parameters())
-
-    def _features(self, x, axes=1):
-        """x (n, ...), or (K, n, ...) with `axes` 2, after the modules that no inner step changes."""
-        return self.model[: self.fixed](x.flatten(0, axes - 1)).unflatten(0, x.shape[:axes]) if self.fixed else x
-
-    def _rest(self, parameters, features):
-        """The prediction from what `_features` returned."""
-        return _call(self.model[self.fixed :] if self.fixed else self.model, parameters, features)
+        with torch.no_grad():
+            adapted = self.adapt_tasks(x, y, num_steps, lr)
+        start = self._start()
+        return sum((start[name] * (start[name] - adapted[name].mean(0)).detach()).sum() for name in self.adapt_only)
 
     def _start(self):
         return dict(self.model.named_parameters())
 
-    def _rates(self, lr):
-        """The step size of each adapted parameter."""
-        if lr is not None:
-            return dict.fromkeys(self.adapt_only, real("lr", lr, low=0))
-        if self.method == "meta-sgd":
-            return dict(zip(self.adapt_only, self.rates, strict=True))
-        return dict.fromkeys(self.adapt_only, self.inner_lr)
+    def _schedule(self, num_steps, lr):
+        """How many inner steps, and the step size of each adapted parameter."""
+        steps = self.num_steps if num_steps is None else _steps(num_steps)
+        if lr is None and self.method == "meta-sgd":
+            return steps, dict(zip(self.adapt_only, self.rates, strict=True))
+        return steps, dict.fromkeys(self.adapt_only, self.inner_lr if lr is None else real("lr", lr, low=0))
+
+    def _features(self, x):
+        """One task's x after the leading modules that no inner step changes: they run once, not once a step."""
+        return self.model[: self.fixed](x) if self.fixed else x
+
+    def _task_features(self, x):
+        return self._features(x.flatten(0, 1)).unflatten(0, x.shape[:2]) if self.fixed else x
+
+    def _rest(self):
+        return self.model[self.fixed :] if self.fixed else self.model
+
+    def _predict_rest(self, adapted, x, module):
+        if self.stackable and x.dim() == 3:
+            return _stacked_call(module, adapted, x)
+        return _vmap(lambda parameters, rows: _call(module, parameters, rows))(adapted, x)
+
+    def _task_loss(self, prediction, target):
+        if self.loss is F.mse_loss and prediction.shape == target.shape:  # without vmap's overhead
+            return (prediction - target).square().flatten(1).mean(1)
+        return _vmap(self._one_loss)(prediction, target)
+
+    def _one_loss(self, prediction, target):
+        loss = self.loss(prediction, target)
+        if loss.dim():
+            raise ValueError(f"loss must return one number for a task's data, got shape {tuple(loss.shape)}")
+        return loss
+
+    def _adapt_tasks(self, features, y, num_steps, lr):
+        start, schedule = self._start(), self._schedule(num_steps, lr)
+        if self.stackable and features.dim() == 3:
+            return self._inner_stacked(start, features, y, *schedule)
+        return _vmap(lambda rows, target: self._inner(start, rows, target, *schedule))(features, y)
 
     def _inner(self, start, x, y, steps, rates):
         """The inner loop on one task: theta' = theta - rate · d loss / d theta, `steps` times."""
+        rest, constant = self._rest(), self.method in ("first-order", "reptile")
 
         def support_loss(moving):
-            return self.loss(self._rest({**start, **moving}, x), y)
+            return self._one_loss(_call(rest, {**start, **moving}, x), y)
 
-        first_order = self.method in ("first-order", "reptile")
         moving = {name: start[name] for name in self.adapt_only}
         for _ in range(steps):
             gradients = grad(support_loss)(moving)
-            if first_order:
+            if constant:
                 gradients = {name: value.detach() for name, value in gradients.items()}
             moving = {name: value - rates[name] * gradients[name] for name, value in moving.items()}
         return {**start, **moving}
+
+    def _inner_stacked(self, start, x, y, steps, rates):
+        """The same for K tasks at once: the tasks share no parameter, so the gradient of the sum is each task's own."""
+        outside, rest = torch.is_grad_enabled(), self._rest()
+        second = outside and self.method not in ("first-order", "reptile")
+        with torch.enable_grad():
+            start = start if outside else {name: value.detach() for name, value in start.items()}
+            stacked = {name: value.expand(len(x), *value.shape) for name, value in start.items()}
+            moving = [stacked[name] for name in self.adapt_only]
+            for _ in range(steps):
+                moving = [value if value.requires_grad else value.requires_grad_() for value in moving]
+                stacked.update(zip(self.adapt_only, moving, strict=True))
+                total = self._task_loss(_stacked_call(rest, stacked, x), y).sum()
+                gradients = torch.autograd.grad(total, moving, create_graph=second)
+                steps_down = zip(self.adapt_only, moving, gradients, strict=True)
+                moving = [value - rates[name] * gradient for name, value, gradient in steps_down]
+                moving = moving if outside else [value.detach() for value in moving]
+        return {**stacked, **dict(zip(self.adapt_only, moving, strict=True))}
 
 
 def _call(module, parameters, x):
     """The module's output (the first of several) with these parameters and copies of its buffers."""
     parameters = {name: parameters[name] for name, _ in module.named_parameters()}
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    output = functional_call(module, (parameters, buffers), (x,))
+    with _no_running_statistics(module):
+        output = functional_call(module, (parameters, buffers), (x,))
     return output[0] if isinstance(output, tuple) else output
 
 
+def _stacked_call(module, parameters, x):
+    """A `_stackable` module on x (K, n, D), each task with its own weights: weight (K, out, in), bias (K, out)."""
+    for name, layer in module._modules.items():
+        if isinstance(layer, nn.Linear):
+            weight, bias = parameters[f"{name}.weight"].mT, parameters.get(f"{name}.bias")
+            x = torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
+        else:
+            x = layer(x)
+    return x
+
+
+@contextmanager
+def _no_running_statistics(module):
+    """Batch norm in training mode neither reads nor writes its running statistics here."""
+    norms = [norm for norm in module.modules() if isinstance(norm, nn.modules.batchnorm._NormBase) and norm.training]
+    norms = [norm for norm in norms if norm.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
+def _stackable(model):
+    """Whether a model is an nn.Sequential of distinct linear layers and elementwise functions, with no hooks."""
+    if type(model) is not nn.Sequential:
+        return False
+    layers = list(model._modules.values())
+    linear = [layer for layer in layers if type(layer) is nn.Linear]
+    plain = all(type(layer) in (nn.Linear, *ELEMENTWISE) for layer in layers)
+    hooked = any(layer._forward_hooks or layer._forward_pre_hooks for layer in (model, *layers))
+    shared = sum(1 for layer in linear for _ in layer.parameters()) != len(list(model.parameters()))
+    return plain and not hooked and not shared
+
+
 def _fixed_modules(model, adapt_only):
-    """How many leading modules of an nn.Sequential no inner step changes; 0 where they hold buffers (batch norm)."""
-    if not isinstance(model, nn.Sequential):
+    """How many leading modules of an nn.Sequential no inner step changes; 0 where one mixes rows (batch norm)."""
+    if type(model) is not nn.Sequential:
         return 0
     moving = {name.partition(".")[0] for name in adapt_only}
-    count = min(index for index, (name, _) in enumerate(model.named_children()) if name in moving)
-    return 0 if any(True for _ in model[:count].buffers()) else count
+    count = min(index for index, name in enumerate(model._modules) if name in moving)
+    mixing = any(isinstance(part, nn.modules.batchnorm._NormBase) for part in model[:count].modules())
+    return 0 if mixing or any(True for _ in model[:count].buffers()) else count
 
 
 def _steps(value):
@@ -155,23 +242,24 @@ def _steps(value):
     return value
 
 
-def _check_task(x, y, names):
-    """One task's data: tensors with the same, non-zero number of rows and no NaN."""
-    for name, value in zip(names, (x, y), strict=True):
+def _check_data(x, y, kind, tasks=False):
+    """Tensors (n, ...), or (K, n, ...) with `tasks`, of as many rows each, none NaN, at least one row a task."""
+    axes, letters = (2, "(K, n, ...)") if tasks else (1, "(n, ...)")
+    for name, value in ((f"{kind}_x", x), (f"{kind}_y", y)):
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
-        if value.dim() == 0 or value.shape[0] == 0:
-            raise ValueError(f"{name} must hold at least one row of data, got shape {tuple(value.shape)}")
+        if value.dim() < axes or 0 in value.shape[:axes]:
+            raise ValueError(f"{name} must be {letters} with at least one row of data, got {tuple(value.shape)}")
         finite(name, value)
-    if len(x) != len(y):
-        raise ValueError(f"{names[1]} must have as many rows as {names[0]} ({len(x)}), got {len(y)}")
+    if x.shape[:axes] != y.shape[:axes]:
+        raise ValueError(f"{kind}_y must begin with {tuple(x.shape[:axes])} as {kind}_x does, got {tuple(y.shape)}")
 
 
-def _check_tasks(x, y, names):
-    """The same for K tasks stacked."""
-    _check_task(x, y, names)
-    for name, value in zip(names, (x, y), strict=True):
-        if value.dim() < 2 or value.shape[1] == 0:
-            raise ValueError(f"{name} must be (K, n, ...) with n at least 1, got {tuple(value.shape)}")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"{names[1]} must be (K, n, ...) with n={x.shape[1]}, got {tuple(y.shape)}")
+def _check_sets(support_x, support_y, query_x, query_y):
+    """The support and the query set of K tasks, which must differ in the number of rows only."""
+    _check_data(support_x, support_y, "support", tasks=True)
+    _check_data(query_x, query_y, "query", tasks=True)
+    for name, query, support in (("query_x", query_x, support_x), ("query_y", query_y, support_y)):
+        if len(query) != len(support) or query.shape[2:] != support.shape[2:]:
+            wanted = ", ".join(map(str, (len(support), "m", *support.shape[2:])))
+            raise ValueError(f"{name} must be ({wanted}) as support has it, got {tuple(query.shape)}")

@@ -1,0 +1,305 @@
+"""The meta-learner: gradients against finite differences, two paths that agree, and nothing that leaks."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from neuralmem import MemoryConfig, MemoryController, MetaLearner, NeuralMemoryBank
+from neuralmem.meta import METHODS
+
+
+class Unstacked(nn.Sequential):
+    """A model that the faster path does not know: it goes through vmap."""
+
+
+def network(kind=nn.Sequential, dtype=torch.float64, seed=0):
+    torch.manual_seed(seed)
+    return kind(nn.Linear(1, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 1)).to(dtype)
+
+
+def data(tasks=3, rows=5, dtype=torch.float64, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(tasks, rows, 1, generator=generator, dtype=dtype) for _ in range(4)]
+
+
+def meta_gradient(meta, sets, **kwargs):
+    return torch.autograd.grad(meta.loss_after_adaptation(*sets, **kwargs), list(meta.parameters()))
+
+
+def central_differences(meta, sets, step=1e-5):
+    """d outer loss / d each of the parameters, by moving one number at a time."""
+    found = []
+    for parameter in meta.parameters():
+        slopes, flat = torch.zeros_like(parameter), parameter.data.view(-1)
+        for index in range(flat.numel()):
+            here = flat[index].item()
+            flat[index] = here + step
+            above = meta.loss_after_adaptation(*sets).item()
+            flat[index] = here - step
+            below = meta.loss_after_adaptation(*sets).item()
+            flat[index] = here
+            slopes.view(-1)[index] = (above - below) / (2 * step)
+        found.append(slopes)
+    return found
+
+
+def relative_error(found, wanted):
+    found, wanted = (torch.cat([value.flatten() for value in values]) for values in (found, wanted))
+    return float((found - wanted).norm() / wanted.norm())
+
+
+@pytest.mark.parametrize("method", ["maml", "anil", "meta-sgd"])
+@pytest.mark.parametrize("kind", [nn.Sequential, Unstacked])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_meta_gradient_equals_central_differences(method, kind, steps):
+    meta, sets = MetaLearner(network(kind), inner_lr=0.1, num_steps=steps, method=method), data()
+    assert relative_error(meta_gradient(meta, sets), central_differences(meta, sets)) < 1e-5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_first_order_differs_from_the_derivative(steps):
+    sets = data()
+    meta = MetaLearner(network(), inner_lr=0.1, num_steps=steps, method="first-order")
+    gap = relative_error(meta_gradient(meta, sets), central_differences(meta, sets))
+    assert gap > 1e-3  # the same outer loss, another gradient
+    still = MetaLearner(network(), inner_lr=0.0, num_steps=steps, method="first-order")
+    assert relative_error(meta_gradient(still, sets), central_differences(still, sets)) < 1e-5
+
+
+def test_one_parameter_quadratic_by_hand():
+    """loss = (theta - y)^2: theta' = theta - 2a(theta - y), d outer/d theta = 2(theta' - q)(1 - 2a)."""
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(1.0)
+    one = torch.ones(1, 1, 1)
+    sets = one, 3 * one, one, 2 * one
+    for method, wanted in (("maml", -0.48), ("first-order", -0.6)):
+        meta = MetaLearner(nn.Sequential(model), inner_lr=0.1, num_steps=2, method=method)
+        meta.inner_lr, meta.num_steps = 0.1, 1
+        adapted = meta.adapt(one[0], 3 * one[0])
+        assert adapted["0.weight"].item() == pytest.approx(1.4)
+        # theta' = 1.4, so the outer slope is 2(1.4 - 2) = -1.2, times 1 - 2·0.1 = 0.8 in second order
+        gradient = meta_gradient(meta, sets)[0].item()
+        assert gradient == pytest.approx({"maml": -0.96, "first-order": -1.2}[method]), wanted
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_stacked_and_vmapped_paths_agree(method, steps):
+    sets = data(tasks=4)
+    stacked = MetaLearner(network(), num_steps=steps, inner_lr=0.05, method=method)
+    vmapped = MetaLearner(network(Unstacked), num_steps=steps, inner_lr=0.05, method=method)
+    assert stacked.stackable and not vmapped.stackable
+    if steps or method != "reptile":
+        for one, other in zip(stacked.adapt_tasks(*sets[:2]).values(), vmapped.adapt_tasks(*sets[:2]).values()):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+    with torch.no_grad():
+        torch.testing.assert_close(stacked.task_losses(*sets), vmapped.task_losses(*sets), rtol=0, atol=1e-12)
+    used = range(4, 6) if method == "meta-sgd" and not steps else None
+    if used is None:
+        for one, other in zip(meta_gradient(stacked, sets), meta_gradient(vmapped, sets)):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, Unstacked])
+@pytest.mark.parametrize("method", METHODS)
+def test_all_tasks_at_once_equal_one_after_another(kind, method):
+    meta, sets = MetaLearner(network(kind), num_steps=2, inner_lr=0.05, method=method), data()
+    together = meta.adapt_tasks(*sets[:2])
+    predicted = meta.predict_tasks(together, sets[2])
+    for task in range(3):
+        alone = meta.adapt(sets[0][task], sets[1][task])
+        for name, value in alone.items():
+            torch.testing.assert_close(together[name][task], value, rtol=0, atol=1e-12)
+        torch.testing.assert_close(predicted[task], meta.predict(alone, sets[2][task]), rtol=0, atol=1e-12)
+
+
+def test_the_models_parameters_stay_and_the_adapted_ones_are_used():
+    model, sets = network(), data()
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    meta = MetaLearner(model, inner_lr=0.1, num_steps=3)
+    adapted = meta.adapt(sets[0][0], sets[1][0])
+    assert all(torch.equal(value, before[name]) for name, value in model.named_parameters())
+    assert all(value.grad is None for value in model.parameters())
+    start = F.mse_loss(model(sets[0][0]), sets[1][0])
+    assert F.mse_loss(meta.predict(adapted, sets[0][0]), sets[1][0]) < start
+    for value in adapted.values():  # writing into what was adapted cannot reach the model
+        value.data.zero_()
+    assert all(torch.equal(value, before[name]) for name, value in model.named_parameters())
+
+
+def test_steps_and_rate_of_a_call_overrule_the_learners():
+    sets = data()
+    meta = MetaLearner(network(), inner_lr=0.1, num_steps=1)
+    other = MetaLearner(network(), inner_lr=0.02, num_steps=4)
+    ours, theirs = meta.adapt(sets[0][0], sets[1][0], num_steps=4, lr=0.02), other.adapt(sets[0][0], sets[1][0])
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    none = meta.adapt(sets[0][0], sets[1][0], num_steps=0)
+    assert all(torch.equal(value, none[name]) for name, value in meta.model.named_parameters())
+
+
+def test_anil_moves_the_last_layer_or_what_is_named():
+    sets = data()
+    for names, moved in ((None, {"4.weight", "4.bias"}), (["0.bias"], {"0.bias"})):
+        meta = MetaLearner(network(), inner_lr=0.1, method="anil", adapt_only=names)
+        adapted = meta.adapt(sets[0][0], sets[1][0])
+        start = dict(meta.model.named_parameters())
+        assert {name for name in adapted if not torch.equal(adapted[name], start[name])} == moved
+        assert all(bool(gradient.abs().sum() > 0) for gradient in meta_gradient(meta, sets)[:1])  # the body still learns
+
+
+def test_reptile_moves_the_start_towards_the_adapted_parameters():
+    meta, sets = MetaLearner(network(), inner_lr=0.1, num_steps=5, method="reptile"), data()
+    start = {name: value.detach().clone() for name, value in meta.model.named_parameters()}
+    adapted = meta.adapt_tasks(torch.cat(sets[::2], 1), torch.cat(sets[1::2], 1))
+    optimiser = torch.optim.SGD(meta.parameters(), 0.25)
+    meta.loss_after_adaptation(*sets).backward()
+    optimiser.step()
+    for name, value in meta.model.named_parameters():
+        torch.testing.assert_close(value, start[name] + 0.25 * (adapted[name].mean(0) - start[name]))
+
+
+def test_meta_sgd_learns_its_rates():
+    meta, sets = MetaLearner(network(), inner_lr=0.05, method="meta-sgd"), data()
+    assert sum(p.numel() for p in meta.parameters()) == 2 * sum(p.numel() for p in meta.model.parameters())
+    before = [rate.detach().clone() for rate in meta.rates]
+    optimiser = torch.optim.Adam(meta.parameters(), 0.01)
+    first = meta.loss_after_adaptation(*sets)
+    first.backward()
+    optimiser.step()
+    assert all(not torch.equal(old, new) for old, new in zip(before, meta.rates))
+    assert meta.loss_after_adaptation(*sets) < first
+
+
+def test_without_gradients_the_numbers_are_the_same():
+    meta, sets = MetaLearner(network(), num_steps=3, inner_lr=0.1), data()
+    with torch.no_grad():
+        quiet = meta.task_losses(*sets)
+    assert not quiet.requires_grad
+    torch.testing.assert_close(quiet, meta.task_losses(*sets).detach(), rtol=0, atol=1e-12)
+
+
+def test_frozen_parameters_still_adapt():
+    meta, sets = MetaLearner(network().requires_grad_(False), inner_lr=0.1), data()
+    assert meta.task_losses(*sets).isfinite().all()
+    vmapped = MetaLearner(network(Unstacked).requires_grad_(False), inner_lr=0.1)
+    torch.testing.assert_close(meta.task_losses(*sets).detach(), vmapped.task_losses(*sets).detach())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_batch_norm_uses_each_tasks_own_batch_and_keeps_nothing(method):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)).double()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    meta, sets = MetaLearner(model, inner_lr=0.1, num_steps=2, method=method), data()
+    together = meta.task_losses(*sets)
+    for task in range(3):  # a task's loss does not depend on the tasks beside it
+        alone = meta.task_losses(*[value[task : task + 1] for value in sets])
+        torch.testing.assert_close(together[task : task + 1], alone, rtol=0, atol=1e-12)
+    meta.predict(meta.adapt(sets[0][0], sets[1][0]), sets[2][0])
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model[1].track_running_stats
+    model.eval()  # then the running statistics are used
+    assert not torch.allclose(meta.task_losses(*sets), together)
+
+
+def test_dropout_draws_anew_for_each_task():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1, 50), nn.Dropout(0.5), nn.Linear(50, 1)).double()
+    meta = MetaLearner(model, num_steps=1)
+    one = [value[:1].expand(4, -1, -1) for value in data()]
+    assert meta.task_losses(*one).unique().numel() == 4
+    meta.eval()
+    assert meta.task_losses(*one).unique().numel() == 1
+
+
+@pytest.mark.parametrize("shared", ["activation", "linear", "hook"])
+def test_unusual_sequentials_agree_with_the_plain_path(shared):
+    torch.manual_seed(0)
+    relu, linear = nn.ReLU(), nn.Linear(6, 6)
+    layers = [nn.Linear(1, 6), relu, linear, relu, linear if shared == "linear" else nn.Linear(6, 6), relu, nn.Linear(6, 1)]
+    model = nn.Sequential(*layers).double()
+    if shared == "hook":
+        model[0].register_forward_hook(lambda module, inputs, output: 2 * output)
+    meta, sets = MetaLearner(model, num_steps=2, inner_lr=0.05), data()
+    assert meta.stackable == (shared == "activation")
+    for task in range(3):
+        adapted = meta.adapt(sets[0][task], sets[1][task])
+        alone = F.mse_loss(meta.predict(adapted, sets[2][task]), sets[3][task])
+        torch.testing.assert_close(meta.task_losses(*sets)[task], alone, rtol=0, atol=1e-12)
+
+
+def test_classification_loss():
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(4, 6, 5, generator=generator), torch.randint(0, 3, (4, 6), generator=generator)
+    stacked = MetaLearner(nn.Sequential(nn.Linear(5, 3)), loss=F.cross_entropy, inner_lr=0.5)
+    losses = stacked.task_losses(x, y, x, y)
+    for task in range(4):
+        alone = F.cross_entropy(stacked.predict(stacked.adapt(x[task], y[task]), x[task]), y[task])
+        torch.testing.assert_close(losses[task], alone)
+
+
+@pytest.mark.parametrize("addressing", [None, "content", "ntm", "dnc"])
+def test_an_lstm_with_a_memory_adapts_to_support_episodes(addressing):
+    """(K tasks, n episodes, T steps, D): the controller is called batch first, its first output is the prediction."""
+    torch.manual_seed(0)
+    bank = addressing and NeuralMemoryBank(MemoryConfig(6, 5, 1, addressing=addressing))
+    model = MemoryController(3, 8, 2, bank=bank, batch_first=True)
+    meta, generator = MetaLearner(model, inner_lr=0.5, num_steps=3), torch.Generator().manual_seed(2)
+    x, y = torch.randn(2, 4, 5, 3, generator=generator), torch.randn(2, 4, 5, 2, generator=generator)
+    before, after = meta.task_losses(x, y, x, y, num_steps=0), meta.task_losses(x, y, x, y)
+    assert bool((after < before).all())
+    alone = meta.adapt(x[0], y[0])
+    torch.testing.assert_close(F.mse_loss(meta.predict(alone, x[0]), y[0]), after[0])
+    gradients = meta_gradient(meta, (x, y, x, y))
+    assert all(bool(gradient.isfinite().all()) and bool((gradient != 0).any()) for gradient in gradients)
+
+
+def _learner(**kwargs):
+    return MetaLearner(network(dtype=torch.float32), **kwargs)
+
+
+X, Y = torch.zeros(3, 5, 1), torch.zeros(3, 5, 1)
+ERROR_CASES = [
+    ("model is no module", lambda: MetaLearner(abs), TypeError, ["model", "builtin_function"]),
+    ("loss is no function", lambda: _learner(loss="mse"), TypeError, ["loss", "str"]),
+    ("unknown method", lambda: _learner(method="mamal"), ValueError, ["method", "maml", "'mamal'"]),
+    ("negative inner_lr", lambda: _learner(inner_lr=-0.1), ValueError, ["inner_lr", "-0.1"]),
+    ("NaN inner_lr", lambda: _learner(inner_lr=float("nan")), ValueError, ["inner_lr", "nan"]),
+    ("negative num_steps", lambda: _learner(num_steps=-1), ValueError, ["num_steps", "at least 0", "-1"]),
+    ("half a step", lambda: _learner(num_steps=0.5), TypeError, ["num_steps", "integer", "0.5"]),
+    ("wrong parameter name", lambda: _learner(adapt_only=["head"]), ValueError, ["adapt_only", "4.weight", "head"]),
+    ("nothing to adapt", lambda: _learner(adapt_only=[]), ValueError, ["adapt_only", "no name"]),
+    ("model without parameters", lambda: MetaLearner(nn.ReLU()), ValueError, ["adapt_only", "no name"]),
+    ("task with no data", lambda: _learner().adapt(X[0, :0], Y[0, :0]), ValueError, ["support_x", "(0, 1)"]),
+    ("tasks with no data", lambda: _learner().adapt_tasks(X[:, :0], Y[:, :0]), ValueError, ["support_x", "(3, 0, 1)"]),
+    ("no task", lambda: _learner().adapt_tasks(X[:0], Y[:0]), ValueError, ["support_x", "(0, 5, 1)"]),
+    ("one task for K", lambda: _learner().adapt_tasks(X[0, :, 0], Y[0, :, 0]), ValueError, ["(K, n, ...)", "(5,)"]),
+    ("rows differ", lambda: _learner().adapt(X[0], Y[0, :2]), ValueError, ["support_y", "(5,)", "(2, 1)"]),
+    ("a list", lambda: _learner().adapt([1.0], Y[0]), TypeError, ["support_x", "tensor", "list"]),
+    ("NaN in support", lambda: _learner().adapt(X[0] / 0, Y[0]), ValueError, ["support_x", "5 NaN"]),
+    ("negative lr", lambda: _learner().adapt(X[0], Y[0], lr=-1), ValueError, ["lr", "-1"]),
+    ("negative steps", lambda: _learner().adapt(X[0], Y[0], num_steps=-2), ValueError, ["num_steps", "-2"]),
+    ("fewer query tasks", lambda: _learner().task_losses(X, Y, X[:2], Y[:2]), ValueError, ["query_x", "(3, m, 1)"]),
+    (
+        "query of another width",
+        lambda: _learner().loss_after_adaptation(X, Y, X.expand(3, 5, 2), Y),
+        ValueError,
+        ["query_x", "(3, m, 1)", "(3, 5, 2)"],
+    ),
+    ("no query", lambda: _learner().task_losses(X, Y, X[:, :0], Y[:, :0]), ValueError, ["query_x", "(3, 0, 1)"]),
+    (
+        "loss is not one number",
+        lambda: _learner(loss=lambda p, y: (p - y) ** 2).task_losses(X, Y, X, Y),
+        ValueError,
+        ["loss", "one number", "(5, 1)"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("label", "call", "error", "words"), ERROR_CASES, ids=[case[0] for case in ERROR_CASES])
+def test_errors_name_the_argument(label, call, error, words):
+    with pytest.raises(error) as raised:
+        call()
+    assert all(word in str(raised.value) for word in words), str(raised.value)
