@@ -1,0 +1,148 @@
+"""The book in a browser, opened from files, with no network: what a reader sees and does."""
+
+import re
+
+import pytest
+from conftest import chapter_paths, toc_entries
+
+ALLOWED = "Identifier 'THEBE_JS_URL' has already been declared"  # the theme says it on every page; harmless
+MATHS = "() => window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => true)"
+
+
+class Visit:
+    """A page with what it asked for and what it complained about."""
+
+    def __init__(self, browser, **settings):
+        self.context = browser.new_context(offline=True, **settings)
+        self.page = self.context.new_page()
+        self.outside, self.complaints = [], []
+        self.page.on("request", self._requested)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self._complained(str(error)))
+
+    def _requested(self, request):
+        if not re.match(r"(file|data|blob|about):", request.url):
+            self.outside.append(request.url)
+
+    def _said(self, message):
+        if message.type in ("error", "warning"):
+            self._complained(message.text)
+
+    def _complained(self, text):
+        if ALLOWED not in text:
+            self.complaints.append(text)
+
+    def open(self, path):
+        self.page.goto(path.as_uri(), wait_until="load")
+        return self.page
+
+    def close(self):
+        self.context.close()
+
+
+@pytest.fixture
+def visit(browser):
+    visits = []
+
+    def new(**settings):
+        visits.append(Visit(browser, **settings))
+        return visits[-1]
+
+    yield new
+    for one in visits:
+        one.close()
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_a_page_opens_from_a_file_in_peace(entry, visit, html_root):
+    """No request leaves the machine, nothing is complained of, mathematics is drawn, a phone's width suffices."""
+    narrow = visit(viewport={"width": 390, "height": 844})
+    page = narrow.open(html_root / f"{entry}.html")
+    if page.locator(".math").count():
+        page.wait_for_function(MATHS)
+        assert page.locator("mjx-container").count() >= page.locator(".math").count()
+        assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    widest = page.evaluate("() => document.scrollingElement.scrollWidth")
+    culprits = page.evaluate(
+        "() => [...document.querySelectorAll('.bd-article *')].filter(e => e.getBoundingClientRect().right > 391)"
+        ".slice(0, 5).map(e => e.tagName + '.' + e.className + ': ' + (e.textContent || '').trim().slice(0, 40))"
+    )
+    assert widest <= 390, f"{widest} px wide: {culprits}"
+    page.wait_for_timeout(200)
+    assert narrow.outside == []
+    assert narrow.complaints == []
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_explorers_move_by_keyboard(path, visit, html_root):
+    page = visit().open(html_root / "book" / f"{path.stem}.html")
+    explorers = page.locator(".explorer")
+    assert explorers.count() >= 1
+    for number in range(explorers.count()):
+        explorer, picture = explorers.nth(number), explorers.nth(number).locator("img")
+        rest = [explorers.nth(i).locator("img") for i in range(explorers.count()) if i != number]
+        before = [other.get_attribute("src") for other in rest]
+        for which, control in enumerate(explorer.locator("input").all()):
+            last, seen = int(control.get_attribute("max")), set()
+            control.focus()
+            page.keyboard.press("Home")
+            for _ in range(last + 1):
+                seen.add(picture.get_attribute("src"))
+                said = explorer.locator("output").nth(which).inner_text()
+                assert said == control.get_attribute("aria-valuetext")
+                assert f"{control.get_attribute('name')} = {said}" in picture.get_attribute("alt")
+                page.keyboard.press("ArrowRight")
+            assert last == 0 or len(seen) > 1, f"{control.get_attribute('name')} moves and the picture stands still"
+        assert before == [other.get_attribute("src") for other in rest], "another explorer moved, too"
+        assert picture.evaluate("image => image.naturalWidth") > 100
+
+
+def test_search_finds_allocation(visit, html_root):
+    search = visit()
+    page = search.open(html_root / "search.html")
+    page.goto((html_root / "search.html").as_uri() + "?q=allocation")
+    page.wait_for_selector("#search-results li")
+    found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    assert any("01_addressing" in link for link in found), found
+    assert search.outside == [] and search.complaints == []
+
+
+def luminance(colour):
+    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_colour_schemes_read_and_figures_stay_on_white(scheme, visit, html_root):
+    page = visit(color_scheme=scheme).open(html_root / "book" / "01_addressing.html")
+    page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+    ground = luminance(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+    text = luminance(page.locator(".bd-article p").first.evaluate("p => getComputedStyle(p).color"))
+    label = luminance(page.locator(".explorer label").first.evaluate("e => getComputedStyle(e).color"))
+    assert (ground > 200 and text < 120) if scheme == "light" else (ground < 60 and text > 140)
+    assert abs(label - ground) > 100
+    for image in page.locator(".bd-article .cell_output img").all():
+        paint = image.evaluate("e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).filter]")
+        assert scheme == "light" or (luminance(paint[0]) > 250 and paint[1] == "none"), paint
+
+
+def test_in_print_an_explorer_is_one_figure(visit, html_root):
+    page = visit().open(html_root / "book" / "01_addressing.html")
+    page.emulate_media(media="print")
+    explorer = page.locator(".explorer").first
+    assert explorer.locator("img").is_visible()
+    assert not explorer.locator("input").first.is_visible()
+    assert explorer.locator("output").first.is_visible()
+
+
+def test_a_page_prints(visit, html_root):
+    page = visit().open(html_root / "book" / "index.html")
+    assert page.pdf()[:5] == b"%PDF-"
+
+
+def test_a_solution_opens(visit, html_root):
+    page = visit().open(html_root / "book" / "01_addressing.html")
+    solution = page.locator(".solution").first
+    closed = solution.bounding_box()["height"]
+    solution.locator("button.toggle-button, summary").first.click()
+    page.wait_for_timeout(400)
+    assert solution.bounding_box()["height"] > closed

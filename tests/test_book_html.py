@@ -1,0 +1,133 @@
+"""The built book: every page is there, whole, and asks nobody outside for anything."""
+
+import re
+from html.parser import HTMLParser
+from importlib.metadata import version
+
+import nbformat
+import pytest
+from conftest import ROOT, chapter_paths, toc_entries
+
+LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
+"""Tags that make a browser fetch something, and the attribute that says what."""
+SAYS_ONLY = {"canonical", "license", "author"}
+"""Kinds of <link> that nothing is fetched for."""
+
+
+class Page(HTMLParser):
+    """What a page loads, its pictures, its anchors and its links."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.images, self.links, self.ids, self.inputs = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if values.get("id"):
+            self.ids.append(values["id"])
+        if tag in LOADED and values.get(LOADED[tag]) and values.get("rel") not in SAYS_ONLY:
+            self.loads.append(values[LOADED[tag]])
+        if tag == "img":
+            self.images.append(values)
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        if tag == "input":
+            self.inputs.append(values)
+
+
+@pytest.fixture(scope="module")
+def pages(html_root):
+    """Maps each _toc.yml entry to its parsed page."""
+    return {entry: Page((html_root / f"{entry}.html").read_text(encoding="utf-8")) for entry in toc_entries()}
+
+
+def test_jupyter_book_is_the_release_that_reads_our_settings():
+    pinned = re.search(r"jupyter-book==(\S+)", (ROOT / "requirements.txt").read_text()).group(1)
+    assert version("jupyter-book") == pinned
+    assert pinned.startswith("1.0.")
+
+
+def test_every_entry_has_its_page_and_no_page_is_left_over(html_root):
+    built = {str(path.relative_to(html_root).with_suffix("")) for path in html_root.rglob("*.html")}
+    assert set(toc_entries()) <= built
+    assert built - set(toc_entries()) <= {"index", "genindex", "search", "py-modindex", "prf-prf"}
+
+
+def test_pages_are_as_new_as_their_sources(html_root):
+    for entry in toc_entries():
+        source = next(ROOT / f"{entry}{suffix}" for suffix in (".md", ".ipynb") if (ROOT / f"{entry}{suffix}").exists())
+        assert (html_root / f"{entry}.html").stat().st_mtime >= source.stat().st_mtime, f"{entry}: build the book again"
+
+
+def test_nothing_is_loaded_from_outside(pages):
+    for entry, page in pages.items():
+        outside = [target for target in page.loads if re.match(r"(https?:)?//", target)]
+        assert not outside, f"{entry} loads {outside}"
+
+
+def test_styles_load_nothing_from_outside(html_root):
+    outside = re.compile(r"url\(\s*['\"]?(?:https?:)?//[^)]*|@import[^;]*https?://[^;]*")
+    for path in html_root.rglob("*.css"):
+        assert not outside.findall(path.read_text(encoding="utf-8")), path
+
+
+def test_what_pages_load_is_there(pages, html_root):
+    for entry, page in pages.items():
+        for target in page.loads:
+            if not target.startswith("data:"):
+                assert ((html_root / entry).parent / re.sub(r"[?#].*", "", target)).exists(), f"{entry} loads {target}"
+
+
+def test_links_lead_somewhere(pages, html_root):
+    for entry, page in pages.items():
+        for link in page.links:
+            if re.match(r"https?://|mailto:|#$", link):
+                continue
+            place, _, anchor = link.partition("#")
+            target = ((html_root / entry).parent / place).resolve() if place else html_root / f"{entry}.html"
+            assert target.exists(), f"{entry} links to {link}"
+            if anchor and target.suffix == ".html":
+                assert f'id="{anchor}"' in target.read_text(encoding="utf-8"), f"{entry} links to {link}"
+
+
+def test_no_links_to_launch_or_repository(pages):
+    launch = re.compile(r"mybinder|colab\.|github\.com/executablebooks")
+    for entry, page in pages.items():
+        assert not list(filter(launch.search, page.links)), entry
+
+
+def test_every_picture_says_what_it_shows(pages):
+    for entry, page in pages.items():
+        for image in page.images:
+            decorative = "logo__image" in (image.get("class") or "")
+            alt = image.get("alt", "").strip()
+            assert alt or decorative, f"{entry}: {image.get('src', '')[:60]}"
+            assert not re.search(r"_images/|\.png$|^Figure$", alt), f"{entry}: {alt} is no description"
+
+
+def test_ids_are_unique(pages):
+    for entry, page in pages.items():
+        twice = {name for name in page.ids if page.ids.count(name) > 1}
+        assert not twice - {"search-input"}, f"{entry}: {twice}"
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_every_explorer_is_in_the_page(path, html_root):
+    sources = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    wanted = sum(len(re.findall(r"\bexplore\(", source)) for source in sources)
+    page = (html_root / f"book/{path.stem}.html").read_text(encoding="utf-8")
+    assert page.count('<div class="explorer"') == wanted >= 1
+    assert "application/vnd.jupyter.widget" not in page
+
+
+def test_mathematics_is_local_and_present(pages):
+    for entry, page in pages.items():
+        assert not [target for target in page.loads if "mathjax" in target and "://" in target], entry
+    chapters = [pages[f"book/{path.stem}"] for path in chapter_paths()]
+    assert all(any("mathjax/tex-chtml.js" in target for target in page.loads) for page in chapters)
+
+
+def test_the_index_of_the_search_holds_every_page(html_root):
+    index = (html_root / "searchindex.js").read_text(encoding="utf-8")
+    assert all(f'"{entry}"' in index for entry in toc_entries())
