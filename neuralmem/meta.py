@@ -180,10 +180,12 @@ class MetaLearner(nn.Module):
 
 def _call(module, parameters, x):
     """The module's output (the first of several) with these parameters and copies of its buffers."""
-    parameters = {name: parameters[name] for name, _ in module.named_parameters()}
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    names = {value: name for name, value in module.named_parameters()}
+    given = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    for prefix, part in module.named_modules():  # ties weights itself: functional_call does not restore a shared module
+        given.update((name, parameters[names[value]]) for name, value in part.named_parameters(prefix, recurse=False))
     with _no_running_statistics(module):
-        output = functional_call(module, (parameters, buffers), (x,))
+        output = functional_call(module, given, (x,), tie_weights=False)
     return output[0] if isinstance(output, tuple) else output
 
 
@@ -230,8 +232,9 @@ def _fixed_modules(model, adapt_only):
         return 0
     moving = {name.partition(".")[0] for name in adapt_only}
     count = min(index for index, name in enumerate(model._modules) if name in moving)
+    shared = dict(model[count:].named_parameters()).keys() - dict(model.named_parameters()).keys()
     mixing = any(isinstance(part, nn.modules.batchnorm._NormBase) for part in model[:count].modules())
-    return 0 if mixing or any(True for _ in model[:count].buffers()) else count
+    return 0 if shared or mixing or any(True for _ in model[:count].buffers()) else count
 
 
 def _steps(value):
