@@ -82,7 +82,7 @@ def main(prefixes):
             seconds = time.perf_counter() - began
             record(path.stem, seconds)
             print(f"{path.name}: {seconds:.0f} s", flush=True)
-    for path in sorted((HERE / "appendices").glob("*.ipynb")):  # these show what the chapters and the long runs left
+    for path in [*sorted((HERE / "appendices").glob("*.ipynb")), HERE / "index.ipynb"]:  # these show what the rest left
         if not prefixes or path.stem.startswith(tuple(prefixes)):
             execute(path)
             print(path.name, flush=True)

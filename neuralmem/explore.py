@@ -1,4 +1,7 @@
-"""An interactive figure: alive with a kernel, alive without one, still on paper."""
+"""An interactive figure: alive with a kernel, alive without one, still on paper.
+
+Its button plays the slider that was moved last, the first one at the start; in a cell tagged `play` it starts so.
+"""
 
 import base64
 import io
@@ -33,7 +36,8 @@ class Explorer:
         self.function, self.options = function, options
         self.start = {name: start.get(name, values[0]) for name, values in options.items()}
         words = (function.__doc__ or getattr(function, "__name__", "figure")).strip().split("\n\n")[0]
-        self.label = " ".join(words.split())
+        label = " ".join(words.replace("`", "").split()).removeprefix("Draw ")
+        self.label = label[:1].upper() + label[1:]
 
     def __repr__(self):
         frames = math.prod(map(len, self.options.values()))

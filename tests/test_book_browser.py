@@ -97,6 +97,35 @@ def test_explorers_move_by_keyboard(path, visit, html_root):
         assert picture.evaluate("image => image.naturalWidth") > 100
 
 
+def test_an_explorer_plays_and_pauses(visit, html_root):
+    playing = visit()
+    page = playing.open(html_root / "book" / "01_addressing.html")
+    explorer = page.locator(".explorer").first
+    picture, button = explorer.locator("img"), explorer.locator("button")
+    assert button.inner_text() == "Play"
+    before = picture.get_attribute("src")
+    button.click()
+    page.wait_for_function("([image, src]) => image.src !== src", arg=[picture.element_handle(), before])
+    assert button.inner_text() == "Pause"
+    explorer.locator("input").first.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("End")
+    assert button.inner_text() == "Play"
+    still = picture.get_attribute("src")
+    page.wait_for_timeout(1200)
+    assert picture.get_attribute("src") == still, "a reader moved the slider, and it went on playing"
+    assert playing.complaints == []
+
+
+@pytest.mark.parametrize(("motion", "moves"), [("no-preference", True), ("reduce", False)])
+def test_the_landing_page_moves_unless_the_reader_asked_for_stillness(motion, moves, visit, html_root):
+    page = visit(reduced_motion=motion).open(html_root / "book" / "index.html")
+    picture = page.locator(".explorer img").first
+    before = picture.get_attribute("src")
+    page.wait_for_timeout(1500)
+    assert (picture.get_attribute("src") != before) == moves
+
+
 def test_search_finds_allocation(visit, html_root):
     search = visit()
     page = search.open(html_root / "search.html")

@@ -13,7 +13,7 @@ from neuralmem.explore import explore
 
 
 def bars(height=1.0, name="one"):
-    """Two bars, the second of the given height.
+    """Draw two bars, the second of the given `height`.
 
     Nothing of this second paragraph belongs into the alternative text.
     """
@@ -50,6 +50,7 @@ def test_the_player_needs_nothing_else_and_the_same_call_gives_the_same_bytes():
     page = explore(bars, height=[1.0, 2.0]).html()
     assert not re.search(r"https?://|<link|<script src|import ", page)
     assert page == explore(bars, height=[1.0, 2.0]).html()
+    assert '<button type="button">Play</button>' in page
     other = explore(bars, height=[1.0, 3.0]).html()
     assert re.search(r'data-explorer="(\w+)"', page).group(1) not in other
 

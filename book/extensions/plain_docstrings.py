@@ -1,4 +1,7 @@
-"""Sphinx extension: docstrings are plain text, in which `code` stands in single backticks and * | _ are themselves."""
+"""Sphinx extension: docstrings are plain text, in which `code` stands in single backticks.
+
+A *word* between two asterisks is stressed; other asterisks, | and _ are themselves.
+"""
 
 import re
 
@@ -8,7 +11,7 @@ def _escape(text):
     parts = text.split("`")
     if len(parts) % 2 == 0:  # a lone backtick is a character like any other
         return re.sub(r"([\\*|_`])", r"\\\1", text)
-    plain = [re.sub(r"([\\*|_])", r"\\\1", part) for part in parts[::2]]
+    plain = [re.sub(r"(?<!\w)\\\*(\w+)\\\*(?!\w)", r"*\1*", re.sub(r"([\\*|_])", r"\\\1", part)) for part in parts[::2]]
     code = [f"\\ ``{part}``\\ " for part in parts[1::2]]
     return "".join(piece for pair in zip(plain, [*code, ""], strict=True) for piece in pair)
 
