@@ -90,21 +90,23 @@ def share_of_wrong_bits(logits, batch):
     return float((wrong * batch.mask).sum() / batch.mask.sum())
 
 
-def train_on_sequences(controller, draw, updates, lr=1e-2, seed=0, batch_size=32):
+def train_on_sequences(controller, draw, updates, lr=1e-2, seed=0, batch_size=32, clip=1.0, flat=0.4, beta_2=0.9):
     """Train a controller from nothing on batches `draw(batch_size, generator)`: the recipe of chapter 3.
 
-    Adam with beta_2 = 0.9 forgets old gradient sizes quickly; the rate warms up, stays flat, and falls to 2 % along
-    half a cosine; the gradient is clipped to norm 1. Returns the losses in bits a sequence, one an update.
+    Adam with a small beta_2 forgets old gradient sizes quickly; the rate warms up, stays flat, and from `flat` of the
+    updates on falls to 2 % along half a cosine; the gradient is clipped to norm `clip`. Returns the losses in bits a
+    sequence, one an update.
     """
     generator, losses = torch.Generator().manual_seed(seed), []
-    optimiser = torch.optim.Adam(controller.parameters(), lr=lr, betas=(0.9, 0.9))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, cosine_schedule(positive_int("updates", updates)))
+    optimiser = torch.optim.Adam(controller.parameters(), lr=lr, betas=(0.9, beta_2))
+    factor = cosine_schedule(positive_int("updates", updates), flat=flat)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
     for _ in range(updates):
         batch = draw(batch_size, generator)
         loss = bits_per_sequence(controller(batch.inputs)[0], batch)
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(controller.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(controller.parameters(), clip)
         optimiser.step()
         schedule.step()
         losses.append(float(loss.detach()))
@@ -126,11 +128,18 @@ def cosine_schedule(steps, warm_up=20, flat=0.4, floor=0.02):
     return factor
 
 
-def one_length(task, min_length=1, max_length=20, **settings):
-    """A `draw` for `train_on_sequences` whose batches have one length each: no step is spent on padding."""
+def growing_lengths(task, max_length=20, first=4, updates=300, **settings):
+    """A `draw` for `train_on_sequences`: one length a batch, uniform up to `first`, and up to `max_length` in the end.
+
+    The longest allowed grows evenly over the first `updates` draws; no step is spent on padding.
+    """
+    count = 0
 
     def draw(batch_size, generator):
-        length = int(torch.randint(min_length, max_length + 1, (1,), generator=generator))
+        nonlocal count
+        count += 1
+        longest = min(max_length, first + (max_length - first) * count // positive_int("updates", updates))
+        length = int(torch.randint(1, longest + 1, (1,), generator=generator))
         return task(batch_size, generator, length, length, **settings)
 
     return draw
@@ -205,6 +214,55 @@ def split_digits(scenario):
 
 
 # Sinusoids (chapter 5)
+
+
+def sinusoid_tasks(tasks, support, query, generator):
+    """K = `tasks` sine waves y = a·sin(x - p): a in [0.1, 5], p in [0, pi], x in [-5, 5] (chapter 5; Finn et al. 2017).
+
+    Returns (support_x, support_y, query_x, query_y), each (K, rows, 1). Raises ValueError or TypeError.
+    """
+    tasks, rows = positive_int("tasks", tasks), positive_int("support", support) + positive_int("query", query)
+    draws = torch.rand(tasks, rows + 2, 1, generator=generator)
+    amplitude, phase = 0.1 + 4.9 * draws[:, :1], math.pi * draws[:, 1:2]
+    x = 10 * draws[:, 2:] - 5
+    y = amplitude * torch.sin(x - phase)
+    return x[:, :support], y[:, :support], x[:, support:], y[:, support:]
+
+
+def digit_tasks(tasks, shots, query, classes, generator, ways=3):
+    """Few-shot tasks on the digits: tell `ways` of `classes` apart, from `shots` examples of each (chapter 5).
+
+    Classes are drawn and numbered anew for each task; no image is in both sets. Returns support_x (K, ways·shots, 64),
+    support_y (K, ways·shots) in 0..ways-1, query_x and query_y the same with `query` rows a class. Raises ValueError.
+    """
+    if not 2 <= positive_int("ways", ways) <= len(classes):
+        raise ValueError(f"ways must lie in 2..{len(classes)} for {len(classes)} classes, got {ways}")
+    x, y = map(torch.cat, zip(*digits(), strict=True))
+    rows = [(y == label).nonzero().squeeze(1) for label in classes]
+    fewest = min(map(len, rows))
+    if positive_int("shots", shots) + positive_int("query", query) > fewest:
+        raise ValueError(f"shots + query must be at most {fewest} images a class, got {shots} + {query}")
+    table = torch.stack([row[:fewest] for row in rows])  # (classes, fewest)
+    chosen = torch.rand(tasks, len(classes), generator=generator).argsort(1)[:, :ways]
+    order = torch.rand(tasks, ways, fewest, generator=generator).argsort(2)[:, :, : shots + query]
+    images = x[table[chosen].gather(2, order)]  # (K, ways, shots + query, 64)
+    labels = torch.arange(ways).view(1, ways, 1).expand(images.shape[:3])
+    parts = images[:, :, :shots], labels[:, :, :shots], images[:, :, shots:], labels[:, :, shots:]
+    return tuple(part.flatten(1, 2) for part in parts)
+
+
+def train_meta(meta, draw, updates, lr=5e-3, seed=0):
+    """Minimise a MetaLearner's outer loss by Adam, its rate falling along a cosine to 0 (chapter 5).
+
+    `draw(generator)` gives (support_x, support_y, query_x, query_y) from the "train" draws of `seed`. Returns `meta`.
+    """
+    generator, optimiser = split_generator("train", seed), torch.optim.Adam(meta.parameters(), lr)
+    for update in range(positive_int("updates", updates)):
+        optimiser.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * update / updates)) / 2
+        optimiser.zero_grad()
+        meta.loss_after_adaptation(*draw(generator)).backward()
+        optimiser.step()
+    return meta
 
 
 # Function streams: the four tasks of the demo (chapters 0 and 6)
