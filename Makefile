@@ -1,5 +1,6 @@
 # make book: render the book.  make test: prove it.  make run: open it in JupyterLab.
 # make execute: run the chapters again and store what they show.  make results: the long runs.  make bench: speed.
+# make student: the chapters without solutions, to hand out.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +8,7 @@ STAMP := .venv/.installed
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
-.PHONY: book test run execute results bench clean
+.PHONY: book test run execute results bench student clean
 
 book: $(STAMP)
 	$(BIN)/jupyter-book build . -W --keep-going --all
@@ -31,6 +32,9 @@ results: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet -r tests/benchmarks/requirements.txt
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/benchmarks -s
+
+student: $(STAMP)
+	$(BIN)/python book/student.py
 
 clean:
 	rm -rf _build .venv

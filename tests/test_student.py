@@ -1,0 +1,66 @@
+"""The student edition has every exercise and no solution."""
+
+import re
+import sys
+
+import nbformat
+import pytest
+from conftest import ROOT, chapter_paths
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+sys.path.insert(0, str(ROOT / "book"))
+from student import main, without_solutions
+
+
+def lesson():
+    return new_notebook(
+        cells=[
+            new_markdown_cell("```{exercise} One\n:label: a\nDo it.\n```"),
+            new_code_cell("def one(): raise NotImplementedError", metadata={"tags": ["exercise"]}),
+            new_markdown_cell(":::{dropdown} Hint\nThink.\n:::\n\n```{solution-start} a\n:class: dropdown\n```\nSo:"),
+            new_code_cell("def one_solution(): return 1", metadata={"tags": ["solution"]}),
+            new_code_cell("one_solution()"),
+            new_markdown_cell("Because.\n\n```{solution-end}\n```\n\n```{exercise} Two\n:label: b\nMore.\n```"),
+            new_markdown_cell("````{solution-start} b\n````"),
+            new_markdown_cell("```python\ntwo = 2\n```"),
+            new_markdown_cell("````{solution-end}\n````"),
+        ]
+    )
+
+
+def test_what_stands_around_a_solution_is_kept_and_all_of_the_solution_is_gone():
+    cells = without_solutions(lesson()).cells
+    assert [cell.source for cell in cells] == [
+        "```{exercise} One\n:label: a\nDo it.\n```",
+        "def one(): raise NotImplementedError",
+        ":::{dropdown} Hint\nThink.\n:::",
+        "```{exercise} Two\n:label: b\nMore.\n```",
+    ]
+
+
+def test_a_solution_without_end_is_refused():
+    unfinished = lesson()
+    unfinished.cells.pop()
+    with pytest.raises(ValueError, match="no solution-end"):
+        without_solutions(unfinished)
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_a_chapter_keeps_its_exercises_and_needs_no_solution(path):
+    whole = nbformat.read(path, as_version=4)
+    count = sum("exercise" in cell.metadata.get("tags", []) for cell in whole.cells)
+    words = len(" ".join(cell.source for cell in whole.cells).split())
+    student = without_solutions(whole)
+    nbformat.validate(student)
+    text = "\n".join(cell.source for cell in student.cells)
+    assert not re.search(r"solution-(start|end)|\w+_solution\b", text)
+    assert len(re.findall(r"\{exercise\}", text)) == len(re.findall(r"\{dropdown\} Hint", text)) == count >= 4
+    assert len(text.split()) > 0.8 * words, "more than the solutions is gone"
+
+
+def test_the_edition_is_a_folder_that_can_be_handed_out(tmp_path):
+    main(tmp_path / "student")
+    main(tmp_path / "student")
+    found = {path.relative_to(tmp_path / "student").as_posix() for path in (tmp_path / "student").rglob("*.*")}
+    assert {path.name for path in (ROOT / "book").glob("[0-9]*.ipynb")} <= found
+    assert {"results/runtimes.json", "static/agent.svg"} <= found
