@@ -72,14 +72,13 @@ def circular_shift(weightings, shifts):
     Raises ValueError (S even, or a shape that does not fit) or TypeError (dtype).
     """
     shaped("weightings", weightings, "B H N")
-    batch, heads, slots = weightings.shape
+    batch, heads, _ = weightings.shape
     shaped("shifts", shifts, "B H S", like=weightings, B=batch, H=heads)
     width = shifts.shape[-1]
     if width % 2 == 0:
         raise ValueError(f"shifts must have an odd number S of moves, got S={width}")
-    moves = torch.arange(width, device=weightings.device) - width // 2
-    sources = (torch.arange(slots, device=weightings.device) - moves.unsqueeze(1)) % slots  # (S, N)
-    return (shifts.unsqueeze(2) @ weightings[:, :, sources]).squeeze(2)
+    moved = torch.stack([weightings.roll(move - width // 2, -1) for move in range(width)], dim=2)  # (B, H, S, N)
+    return (shifts.unsqueeze(-1) * moved).sum(2)
 
 
 def sharpen(weightings, gammas):
@@ -187,9 +186,7 @@ def temporal_link(previous, previous_precedence, write_weightings):
     batch, heads, slots = write_weightings.shape
     shaped("previous", previous, "B H N N", like=write_weightings, B=batch, H=heads, N=slots)
     shaped("previous_precedence", previous_precedence, "B H N", like=write_weightings, B=batch, H=heads, N=slots)
-    row, column = write_weightings.unsqueeze(-1), write_weightings.unsqueeze(-2)
-    link = torch.addcmul((1 - row - column) * previous, row, previous_precedence.unsqueeze(-2))
-    return link * (1 - torch.eye(slots, dtype=link.dtype, device=link.device))
+    return _TemporalLink.apply(previous, previous_precedence, write_weightings)
 
 
 def directional_weightings(link, previous_reads):
@@ -202,8 +199,8 @@ def directional_weightings(link, previous_reads):
     shaped("previous_reads", previous_reads, "B R N")
     batch, _, slots = previous_reads.shape
     shaped("link", link, "B H N N", like=previous_reads, B=batch, N=slots)
-    rows = previous_reads.unsqueeze(1)  # (B, 1, R, N)
-    return (rows @ link.mT).transpose(1, 2), (rows @ link).transpose(1, 2)
+    forward, backward = _AlongLinks.apply(link, previous_reads.unsqueeze(1))  # each (B, H, R, N)
+    return forward.transpose(1, 2), backward.transpose(1, 2)
 
 
 def sharpen_links(weightings, gammas):
@@ -230,12 +227,63 @@ def read_weighting(content, forward, backward, modes):
     shaped("backward", backward, "B R H N", like=forward, B=batch, R=readers, H=writers, N=slots)
     shaped("modes", modes, "B R M", like=forward, B=batch, R=readers, M=1 + 2 * writers)
     paths = torch.cat([backward, content.unsqueeze(2), forward], dim=2)  # (B, R, 1 + 2H, N)
-    return (modes.unsqueeze(2) @ paths).squeeze(2)
+    return (modes.unsqueeze(-1) * paths).sum(2)
 
 
 def _product(factors):
     """Product over the heads, axis 1, by multiplication: its gradient is exact at zeros too."""
-    result = factors[:, 0]
-    for head in range(1, factors.shape[1]):
-        result = result * factors[:, head]
+    result, *others = factors.unbind(1)
+    for factor in others:
+        result = result * factor
     return result
+
+
+class _TemporalLink(torch.autograd.Function):
+    """The update of `temporal_link` with its gradient by hand, which keeps one N x N matrix a step and not three."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(previous, precedence, writes):
+        row, column = writes.unsqueeze(-1), writes.unsqueeze(-2)
+        link = torch.addcmul((1 - row - column) * previous, row, precedence.unsqueeze(-2))
+        return link * _off_diagonal(link)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        previous, precedence, writes = ctx.saved_tensors
+        gradient = gradient * _off_diagonal(gradient)
+        faded = gradient * previous
+        to_writes = (gradient @ precedence.unsqueeze(-1)).squeeze(-1) - faded.sum(-1) - faded.sum(-2)
+        to_precedence = (writes.unsqueeze(-2) @ gradient).squeeze(-2)
+        return gradient * (1 - writes.unsqueeze(-1) - writes.unsqueeze(-2)), to_precedence, to_writes
+
+
+class _AlongLinks(torch.autograd.Function):
+    """The two products of `directional_weightings`, whose gradients for the link are one product."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(link, reads):
+        return reads @ link.mT, reads @ link
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, forward, backward):
+        link, reads = ctx.saved_tensors
+        reads = reads.expand_as(forward)
+        to_link = torch.cat([forward, reads], -2).mT @ torch.cat([reads, backward], -2)
+        return to_link, (forward @ link + backward @ link.mT).sum(1, keepdim=True)
+
+
+def _off_diagonal(matrix):
+    """Ones of the matrix's last two dimensions, with zeros on the diagonal."""
+    return 1 - torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)

@@ -72,7 +72,7 @@ class MemoryController(nn.Module):
         shaped("state.hidden", state.hidden, "B H", like=inputs, B=batch, H=self.hidden_dim)
         running = _running(lengths, steps, batch, inputs.device)
         features, trace = [], []
-        gates = self.from_input(inputs)  # (T, B, 4·hidden_dim), all steps in one product
+        gates = self.from_input(inputs).unbind(0)  # T times (B, 4·hidden_dim), all steps in one product
         for step in range(steps):
             reached, part = self._step(inputs[step], gates[step], state)
             state = reached if running is None else _where(running[step], reached, state)
