@@ -44,9 +44,9 @@ def shaped(name, tensor, letters, like=None, **sizes):
     if not tensor.is_floating_point():
         raise TypeError(f"{name} must have a floating dtype, got {tensor.dtype}")
     names, known = letters.split(), dict(sizes)
-    fits = tensor.dim() == len(names) and all(
-        known.setdefault(letter, size) == size for letter, size in zip(names, tensor.shape, strict=False)
-    )
+    fits = len(names) == tensor.dim()
+    for letter, size in zip(names, tensor.shape, strict=False):
+        fits = fits and known.setdefault(letter, size) == size
     if not fits:
         wanted = ", ".join(f"{letter}={sizes[letter]}" for letter in names if letter in sizes)
         raise ValueError(

@@ -29,14 +29,10 @@ def cosine_similarity(memory, keys, mask=None):
     batch, _, width = memory.shape
     shaped("keys", keys, "B H W", like=memory, B=batch, W=width)
     if mask is None:
-        slot_norms = (memory.square().sum(-1) + EPSILON).sqrt().unsqueeze(1)  # (B, 1, N)
-    else:
-        shaped("mask", mask, "B H W", like=memory, B=batch, H=keys.shape[1], W=width)
-        slot_norms = (mask.square() @ memory.square().mT + EPSILON).sqrt()  # (B, H, N)
-        keys = keys * mask
-    key_norms = (keys.square().sum(-1, keepdim=True) + EPSILON).sqrt()  # (B, H, 1)
-    dots = (keys if mask is None else keys * mask) @ memory.mT  # (B, H, N)
-    return dots / key_norms / slot_norms
+        return _Cosine.apply(memory, keys)[0]
+    shaped("mask", mask, "B H W", like=memory, B=batch, H=keys.shape[1], W=width)
+    slot_norms = (mask.square() @ memory.square().mT + EPSILON).sqrt()  # (B, H, N)
+    return (keys * mask.square()) @ memory.mT / _norm(keys * mask) / slot_norms
 
 
 def content_weighting(memory, keys, strengths, mask=None):
@@ -131,9 +127,9 @@ def allocation_weighting(usage, sort_gradient=True):
     shaped("usage", usage, "B N")
     ordered, order = torch.sort(usage, dim=-1, stable=True)
     before = torch.cumprod(ordered, dim=-1)
-    before = torch.cat([torch.ones_like(before[:, :1]), before[:, :-1]], dim=-1)
+    before = F.pad(before[:, :-1], (1, 0), value=1.0)
     allocation = (1 - ordered) * (before if sort_gradient else before.detach())
-    return torch.gather(allocation, -1, torch.argsort(order, dim=-1))
+    return torch.zeros_like(usage).scatter(-1, order, allocation)
 
 
 def allocation_weightings(usage, gates, sort_gradient=True):
@@ -172,7 +168,7 @@ def precedence(previous, write_weightings):
     shaped("previous", previous, "B H N")
     batch, heads, slots = previous.shape
     shaped("write_weightings", write_weightings, "B H N", like=previous, B=batch, H=heads, N=slots)
-    return (1 - write_weightings.sum(-1, keepdim=True)) * previous + write_weightings
+    return torch.addcmul(write_weightings, 1 - write_weightings.sum(-1, keepdim=True), previous)
 
 
 def temporal_link(previous, previous_precedence, write_weightings):
@@ -238,16 +234,48 @@ def _product(factors):
     return result
 
 
+def _norm(rows):
+    """The length of each row, a little more than 0 for a row of zeros."""
+    return (torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square() + EPSILON).sqrt()
+
+
+# Gradients by hand: autograd's own would keep and touch two to three times as many (B, N, W) and (B, N, N) tensors.
+
+
+class _Cosine(torch.autograd.Function):
+    """D[h, n] = k[h]·M[n] / (|k[h]| |M[n]|), and the two norms, which the gradient needs again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(memory, keys):
+        slots, heads = _norm(memory).mT, _norm(keys)  # (B, 1, N), (B, H, 1)
+        return keys @ memory.mT / heads / slots, slots, heads
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs, *output)
+
+    @staticmethod
+    def backward(ctx, gradient, to_slots, to_heads):
+        memory, keys, similarity, slots, heads = ctx.saved_tensors
+        along, scaled = gradient * similarity, gradient / heads / slots
+        to_slots = (to_slots - along.sum(-2, keepdim=True) / slots) / slots
+        to_heads = (to_heads - along.sum(-1, keepdim=True) / heads) / heads
+        to_memory = torch.addcmul(scaled.mT @ keys, memory, to_slots.mT)
+        return to_memory, torch.addcmul(scaled @ memory, keys, to_heads)
+
+
 class _TemporalLink(torch.autograd.Function):
-    """The update of `temporal_link` with its gradient by hand, which keeps one N x N matrix a step and not three."""
+    """L'[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j], L'[i, i] = 0."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(previous, precedence, writes):
         row, column = writes.unsqueeze(-1), writes.unsqueeze(-2)
-        link = torch.addcmul((1 - row - column) * previous, row, precedence.unsqueeze(-2))
-        return link * _off_diagonal(link)
+        link = torch.addcmul((1 - row) * previous, previous, column, value=-1)
+        return _hollow(torch.addcmul(link, row, precedence.unsqueeze(-2)))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -256,15 +284,18 @@ class _TemporalLink(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         previous, precedence, writes = ctx.saved_tensors
-        gradient = gradient * _off_diagonal(gradient)
-        faded = gradient * previous
-        to_writes = (gradient @ precedence.unsqueeze(-1)).squeeze(-1) - faded.sum(-1) - faded.sum(-2)
-        to_precedence = (writes.unsqueeze(-2) @ gradient).squeeze(-2)
-        return gradient * (1 - writes.unsqueeze(-1) - writes.unsqueeze(-2)), to_precedence, to_writes
+        row, column, diagonal = writes.unsqueeze(-1), writes.unsqueeze(-2), gradient.diagonal(dim1=-2, dim2=-1)
+        faded = _hollow(gradient * previous)
+        to_writes = (precedence.unsqueeze(-2) @ gradient.mT).squeeze(-2) - diagonal * precedence
+        to_writes = to_writes - faded.sum(-1) - faded.sum(-2)
+        to_precedence = (column @ gradient).squeeze(-2) - diagonal * writes
+        del faded  # so that its room is used again
+        to_previous = _hollow(torch.addcmul((1 - row) * gradient, gradient, column, value=-1))
+        return to_previous, to_precedence, to_writes
 
 
 class _AlongLinks(torch.autograd.Function):
-    """The two products of `directional_weightings`, whose gradients for the link are one product."""
+    """L w and L^T w for the rows w of `reads`; the gradient for L is one product of both."""
 
     generate_vmap_rule = True
 
@@ -284,6 +315,7 @@ class _AlongLinks(torch.autograd.Function):
         return to_link, (forward @ link + backward @ link.mT).sum(1, keepdim=True)
 
 
-def _off_diagonal(matrix):
-    """Ones of the matrix's last two dimensions, with zeros on the diagonal."""
-    return 1 - torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+def _hollow(matrix):
+    """Set the diagonal of a matrix that nobody else holds to 0."""
+    matrix.diagonal(dim1=-2, dim2=-1).zero_()
+    return matrix

@@ -86,9 +86,28 @@ def erase_and_add(memory, write_weightings, erase, add):
     shaped("add", add, "B H W", like=memory, B=batch, H=heads, W=width)
     kept = memory
     for head in range(heads):
-        where, what = write_weightings[:, head, :, None], erase[:, head, None]
-        kept = torch.addcmul(kept, kept * where, what, value=-1)
+        kept = _Erase.apply(kept, write_weightings[:, head, :, None], erase[:, head, None])
     return torch.baddbmm(kept, write_weightings.mT, add)
+
+
+class _Erase(torch.autograd.Function):
+    """M∘(1 - w e^T) with its gradient by hand, which keeps M alone. Shapes (B, N, W), (B, N, 1), (B, 1, W)."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(memory, where, what):
+        return torch.addcmul(memory, memory * where, what, value=-1)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        memory, where, what = ctx.saved_tensors
+        faded = gradient * memory
+        return torch.addcmul(gradient, gradient * where, what, value=-1), -(what @ faded.mT).mT, -(where.mT @ faded)
 
 
 def read_memory(memory, read_weightings):
@@ -160,8 +179,7 @@ class NeuralMemoryBank(nn.Module):
         pieces = torch.split(interface, self.sizes, dim=-1)
         result = {}
         for (name, (heads, width)), piece in zip(self.parts.items(), pieces, strict=True):
-            piece = _SQUASH[name](piece.view(batch, heads, width))
-            result[name] = piece.squeeze(-1) if name in _SCALARS else piece
+            result[name] = _SQUASH[name](piece if name in _SCALARS else piece.view(batch, heads, width))
         return result
 
     def forward(self, interface, state):

@@ -71,15 +71,15 @@ class MemoryController(nn.Module):
         state = self.initial_state(batch) if state is None else state
         shaped("state.hidden", state.hidden, "B H", like=inputs, B=batch, H=self.hidden_dim)
         running = _running(lengths, steps, batch, inputs.device)
-        features, trace = [], []
+        features, trace = [_features(state)], []
         gates = self.from_input(inputs).unbind(0)  # T times (B, 4·hidden_dim), all steps in one product
         for step in range(steps):
-            reached, part = self._step(inputs[step], gates[step], state)
+            reached, part = self._step(inputs[step], gates[step], features[-1], state)
             state = reached if running is None else _where(running[step], reached, state)
-            features.append(torch.cat([state.hidden, state.reads.flatten(1)], dim=-1))
+            features.append(_features(state))
             if return_trace and self.bank is not None:
                 trace.append(self._observe(part, state.memory))
-        outputs = self.output(torch.stack(features))
+        outputs = self.output(torch.stack(features[1:]))
         if running is not None:
             outputs = outputs * running.unsqueeze(-1)
         outputs = outputs.transpose(0, 1) if self.batch_first else outputs
@@ -88,9 +88,9 @@ class MemoryController(nn.Module):
         names = trace[0] if trace else ()
         return outputs, state, {name: torch.stack([seen[name] for seen in trace]) for name in names}
 
-    def _step(self, x, gates, state):
-        """One time step: x (B, input_dim), its share of the gates, state -> (ControllerState, interface vector)."""
-        gates = gates + self.from_past(torch.cat([state.hidden, state.reads.flatten(1)], dim=-1))
+    def _step(self, x, gates, past, state):
+        """One time step: x (B, input_dim), its share of the gates, features -> (ControllerState, interface vector)."""
+        gates = torch.addmm(gates, past, self.from_past.weight.mT)
         opened, candidate = gates.split([3 * self.hidden_dim, self.hidden_dim], dim=-1)
         enter, forget, leave = torch.sigmoid(opened).chunk(3, dim=-1)
         cell = torch.addcmul(forget * state.cell, enter, torch.tanh(candidate))
@@ -109,6 +109,11 @@ class MemoryController(nn.Module):
             if getattr(memory, name) is not None:
                 seen[name] = getattr(memory, name)
         return seen
+
+
+def _features(state):
+    """(B, hidden_dim + R·W): the hidden state and what was read, for the output and for the next step."""
+    return torch.cat([state.hidden, state.reads.flatten(1)], dim=-1)
 
 
 def _running(lengths, steps, batch, device):
