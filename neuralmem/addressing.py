@@ -222,8 +222,8 @@ def read_weighting(content, forward, backward, modes):
     shaped("content", content, "B R N", like=forward, B=batch, R=readers, N=slots)
     shaped("backward", backward, "B R H N", like=forward, B=batch, R=readers, H=writers, N=slots)
     shaped("modes", modes, "B R M", like=forward, B=batch, R=readers, M=1 + 2 * writers)
-    paths = torch.cat([backward, content.unsqueeze(2), forward], dim=2)  # (B, R, 1 + 2H, N)
-    return (modes.unsqueeze(-1) * paths).sum(2)
+    back, here, ahead = modes.unsqueeze(-1).split([writers, 1, writers], dim=2)  # (B, R, H or 1, 1)
+    return here.squeeze(2) * content + (back * backward + ahead * forward).sum(2)
 
 
 def _product(factors):
@@ -269,13 +269,11 @@ class _Cosine(torch.autograd.Function):
 class _TemporalLink(torch.autograd.Function):
     """L'[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j], L'[i, i] = 0."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(previous, precedence, writes):
         row, column = writes.unsqueeze(-1), writes.unsqueeze(-2)
-        link = torch.addcmul((1 - row) * previous, previous, column, value=-1)
-        return _hollow(torch.addcmul(link, row, precedence.unsqueeze(-2)))
+        link = (1 - row - column).mul_(previous)
+        return _hollow(link.addcmul_(row, precedence.unsqueeze(-2)))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -292,6 +290,10 @@ class _TemporalLink(torch.autograd.Function):
         del faded  # so that its room is used again
         to_previous = _hollow(torch.addcmul((1 - row) * gradient, gradient, column, value=-1))
         return to_previous, to_precedence, to_writes
+
+    @staticmethod
+    def vmap(info, in_dims, *tensors):
+        return over_batches(_TemporalLink, info.batch_size, in_dims, tensors)
 
 
 class _AlongLinks(torch.autograd.Function):
@@ -319,3 +321,10 @@ def _hollow(matrix):
     """Set the diagonal of a matrix that nobody else holds to 0."""
     matrix.diagonal(dim1=-2, dim2=-1).zero_()
     return matrix
+
+
+def over_batches(function, size, dims, tensors):
+    """A vmap rule: `size` batches become one, because vmap knows no in-place product. Returns (result, 0)."""
+    dims = zip(tensors, dims, strict=True)
+    moved = (t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0) for t, dim in dims)
+    return function.apply(*(t.flatten(0, 1) for t in moved)).unflatten(0, (size, -1)), 0

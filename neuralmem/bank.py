@@ -5,6 +5,7 @@ behind the same door: "content" only; "ntm" (content, interpolate, shift, sharpe
 usage, temporal links). Letters: B batch, N slots, W word size, R read heads, H write heads.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class MemoryConfig:
     initial_memory: str = "constant"  # "constant": parameters do not depend on N, so N may change after training
     initial_value: float = 1e-2  # not 0: a zero row has no direction, and its cosine no useful gradient
     shift_range: int = 1  # NTM: one slot either way, as in Graves et al. 2014
+    sharpening: bool = True  # NTM: without it weightings blur a little, and training is far steadier (chapter 3)
     temporal_links: bool = True  # DNC: without them a step costs N times less
     key_size: int | None = None
     key_masking: bool = False
@@ -84,20 +86,18 @@ def erase_and_add(memory, write_weightings, erase, add):
     heads = write_weightings.shape[1]
     shaped("erase", erase, "B H W", like=memory, B=batch, H=heads, W=width)
     shaped("add", add, "B H W", like=memory, B=batch, H=heads, W=width)
-    kept = memory
-    for head in range(heads):
-        kept = _Erase.apply(kept, write_weightings[:, head, :, None], erase[:, head, None])
-    return torch.baddbmm(kept, write_weightings.mT, add)
+    return _Write.apply(memory, write_weightings, erase, add)
 
 
-class _Erase(torch.autograd.Function):
-    """M∘(1 - w e^T) with its gradient by hand, which keeps M alone. Shapes (B, N, W), (B, N, 1), (B, 1, W)."""
-
-    generate_vmap_rule = True
+class _Write(torch.autograd.Function):
+    """The equation of `erase_and_add` with its gradient by hand, which keeps one (B, N, W) tensor a step: M itself."""
 
     @staticmethod
-    def forward(memory, where, what):
-        return torch.addcmul(memory, memory * where, what, value=-1)
+    def forward(memory, writes, erase, add):
+        result = memory
+        for head in range(writes.shape[1]):
+            result = (1 - writes[:, head, :, None] * erase[:, head, None]).mul_(result)
+        return result.baddbmm_(writes.mT, add)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -105,9 +105,21 @@ class _Erase(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        memory, where, what = ctx.saved_tensors
-        faded = gradient * memory
-        return torch.addcmul(gradient, gradient * where, what, value=-1), -(what @ faded.mT).mT, -(where.mT @ faded)
+        memory, writes, erase, add = ctx.saved_tensors
+        heads = range(writes.shape[1])
+        factors = [1 - writes[:, head, :, None] * erase[:, head, None] for head in heads]
+        to_writes, to_erase = [], []
+        for head in heads:
+            faded = math.prod((factors[other] for other in heads if other != head), start=gradient * memory)
+            to_writes.append(-erase[:, head, None] @ faded.mT)
+            to_erase.append(-writes[:, head, None] @ faded)
+        to_memory = math.prod(factors, start=gradient)
+        to_writes = torch.baddbmm(torch.cat(to_writes, 1), add, gradient.mT)
+        return to_memory, to_writes, torch.cat(to_erase, 1), writes @ gradient
+
+    @staticmethod
+    def vmap(info, in_dims, *tensors):
+        return A.over_batches(_Write, info.batch_size, in_dims, tensors)
 
 
 def read_memory(memory, read_weightings):
@@ -154,8 +166,10 @@ class NeuralMemoryBank(nn.Module):
             reads, writes = first.expand(batch, readers, slots), first.expand(batch, writers, slots)
         if config.addressing != "dnc":
             return MemoryState(memory, reads, writes)
-        links = (zeros, zeros.new_zeros(batch, writers, slots, slots)) if config.temporal_links else (None, None)
-        return MemoryState(memory, reads, writes, zeros[:, 0], *links)
+        if not config.temporal_links:
+            return MemoryState(memory, reads, writes, zeros[:, 0])
+        link = zeros.new_zeros(1).expand(batch, writers, slots, slots)
+        return MemoryState(memory, reads, writes, zeros[:, 0], zeros, link)
 
     def initial_interface_bias(self):
         """Bias (interface_size,) to add to a controller's interface layer at its start.
@@ -208,6 +222,7 @@ def _interface_parts(config):
         if config.addressing == "ntm":
             parts[f"{side}_interpolation"] = (heads, 1)
             parts[f"{side}_shifts"] = (heads, 2 * config.shift_range + 1)
+        if config.addressing == "ntm" and config.sharpening:
             parts[f"{side}_gammas"] = (heads, 1)
     if config.addressing != "ntm":
         parts["write_gates"] = (writers, 1)
