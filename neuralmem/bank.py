@@ -282,7 +282,8 @@ def _content_reads(config, part, state):
 def _ntm_weightings(config, part, side, memory, previous):
     """Content, interpolate, shift, sharpen (Graves et al. 2014, section 3.3)."""
     weightings = A.interpolate(_content(config, part, side, memory), previous, part[f"{side}_interpolation"])
-    return A.sharpen(A.circular_shift(weightings, part[f"{side}_shifts"]), part[f"{side}_gammas"])
+    weightings = A.circular_shift(weightings, part[f"{side}_shifts"])
+    return A.sharpen(weightings, part[f"{side}_gammas"]) if config.sharpening else weightings
 
 
 def _ntm_writes(config, part, state):

@@ -90,7 +90,7 @@ def share_of_wrong_bits(logits, batch):
     return float((wrong * batch.mask).sum() / batch.mask.sum())
 
 
-def train_on_sequences(controller, draw, updates, lr=1e-2, seed=0, batch_size=32, clip=1.0, flat=0.4, beta_2=0.9):
+def train_on_sequences(controller, draw, updates, lr=1e-2, seed=0, batch_size=32, clip=1.0, flat=0.3, beta_2=0.9):
     """Train a controller from nothing on batches `draw(batch_size, generator)`: the recipe of chapter 3.
 
     Adam with a small beta_2 forgets old gradient sizes quickly; the rate warms up, stays flat, and from `flat` of the
@@ -126,23 +126,6 @@ def cosine_schedule(steps, warm_up=20, flat=0.4, floor=0.02):
         return min(1.0, (step + 1) / (warm_up + 1)) * (floor + (1 - floor) * (1 + math.cos(math.pi * fallen)) / 2)
 
     return factor
-
-
-def growing_lengths(task, max_length=20, first=4, updates=300, **settings):
-    """A `draw` for `train_on_sequences`: one length a batch, uniform up to `first`, and up to `max_length` in the end.
-
-    The longest allowed grows evenly over the first `updates` draws; no step is spent on padding.
-    """
-    count = 0
-
-    def draw(batch_size, generator):
-        nonlocal count
-        count += 1
-        longest = min(max_length, first + (max_length - first) * count // positive_int("updates", updates))
-        length = int(torch.randint(1, longest + 1, (1,), generator=generator))
-        return task(batch_size, generator, length, length, **settings)
-
-    return draw
 
 
 def _uniform(name, least, most, count, generator, low=1):

@@ -112,7 +112,8 @@ def ntm_weighting(part, side, head, memory, previous):
     weighting = content(memory, part[f"{side}_keys"][head], part[f"{side}_strengths"][head])
     gate = part[f"{side}_interpolation"][head]
     weighting = gate * weighting + (1 - gate) * previous
-    return sharpen(shift(weighting, part[f"{side}_shifts"][head]), part[f"{side}_gammas"][head])
+    moved = shift(weighting, part[f"{side}_shifts"][head])
+    return sharpen(moved, part[f"{side}_gammas"][head]) if f"{side}_gammas" in part else moved
 
 
 def ntm_step(part, state, config):

@@ -1,6 +1,6 @@
-"""Many seeds of the copy task: NTM, DNC and an LSTM of as many parameters (chapter 3).
+"""Many seeds of the copy task: NTM, DNC, an LSTM as large, and the recipe with one part changed (chapter 3).
 
-    python -m book.experiments.copy_task
+    python -m book.experiments.copy_task [ntm dnc lstm ...]
 
 writes book/results/copy_task.json: for each run its seconds, its test error in bits a sequence while it learned, and
 the share of wrong bits at lengths up to 120, with the slots it was trained with and with more.
@@ -9,26 +9,33 @@ the share of wrong bits at lengths up to 120, with the slots it was trained with
 import json
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import torch
 
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
-from neuralmem.tasks import bits_per_sequence, copy_task, one_length, share_of_wrong_bits, train_on_sequences
+from neuralmem.tasks import bits_per_sequence, copy_task, share_of_wrong_bits, train_on_sequences
 
 RESULTS = Path(__file__).parent.parent / "results"
 LENGTHS = (20, 40, 80, 120)
-UPDATES = {"ntm": 700, "dnc": 800, "lstm": 2000}
+UPDATES = {"lstm": 2000}
 SEEDS = {"ntm": 20, "dnc": 5, "lstm": 5}
+OTHERWISE = {  # the recipe with one part changed
+    "ntm, sharpened": {"sharpening": True},
+    "ntm, unclipped": {"clip": float("inf")},
+    "ntm, rate never falls": {"flat": 1.0},
+    "ntm, rate of 0.003": {"lr": 3e-3},
+    "ntm, started at random": {"initial_memory": "learned"},
+}
 
 
-def build(model, slots=32, hidden=64):
+def build(model, slots=32, **settings):
     """The controller of one kind; the plain LSTM has about as many parameters as the NTM."""
     if model == "lstm":
         return MemoryController(9, 80, 8)
-    config = MemoryConfig(slots, 16, num_read_heads=1, addressing=model)
-    return MemoryController(9, hidden, 8, NeuralMemoryBank(config))
+    settings = {"sharpening": False} | settings
+    config = MemoryConfig(slots, 16, num_read_heads=1, addressing=model[:3], **settings)
+    return MemoryController(9, 64, 8, NeuralMemoryBank(config))
 
 
 def with_slots(model, trained, slots):
@@ -45,40 +52,49 @@ def wrong_bits(controller, length, generator):
     return share_of_wrong_bits(controller(batch.inputs)[0], batch)
 
 
+class Stopwatch:
+    """A `draw` that tests the controller every 50 draws, and counts the seconds between the tests."""
+
+    def __init__(self, controller, draw, seed):
+        self.controller, self.draw, self.curve, self.count, self.seconds = controller, draw, [], 0, 0.0
+        self.test = copy_task(256, torch.Generator().manual_seed(10_000 + seed))
+        self.began = time.perf_counter()
+
+    def __call__(self, batch_size, generator):
+        if self.count % 50 == 0:
+            self.look()
+        self.count += 1
+        return self.draw(batch_size, generator)
+
+    @torch.no_grad()
+    def look(self):
+        """Note (updates, seconds, test error in bits a sequence)."""
+        self.seconds += time.perf_counter() - self.began
+        error = float(bits_per_sequence(self.controller(self.test.inputs)[0], self.test))
+        self.curve.append([self.count, round(self.seconds, 2), error])
+        self.began = time.perf_counter()
+
+
 def run(model, seed):
-    """Train one controller from nothing and test it on sequences drawn by another generator."""
+    """Train one controller from nothing and test it on sequences drawn by other generators."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    controller = build(model)
-    test = copy_task(256, torch.Generator().manual_seed(10_000 + seed))
-    curve, began, training, draw = [], time.perf_counter(), 0.0, one_length(copy_task)
-
-    def watched(batch_size, generator):
-        nonlocal training, began
-        if watched.count % 50 == 0:
-            training += time.perf_counter() - began
-            curve.append([watched.count, round(training, 2), _test(controller, test)])
-            began = time.perf_counter()
-        watched.count += 1
-        return draw(batch_size, generator)
-
-    watched.count = 0
-    train_on_sequences(controller, watched, UPDATES[model], lr=3e-3 if model == "lstm" else 1e-2, seed=seed)
-    training += time.perf_counter() - began
-    curve.append([UPDATES[model], round(training, 2), _test(controller, test)])
+    change = OTHERWISE.get(model, {})
+    settings = {key: change[key] for key in ("sharpening", "initial_memory") if key in change}
+    controller = build(model, **settings)
+    watch = Stopwatch(controller, copy_task, seed)
+    recipe = {"lr": 3e-3 if model == "lstm" else 1e-2} | {key: change[key] for key in change if key not in settings}
+    train_on_sequences(controller, watch, UPDATES.get(model, 500), seed=seed, **recipe)
+    watch.look()
+    row = {"model": model, "seed": seed, "curve": watch.curve, "wrong_bits": {}}
+    row["parameters"] = sum(p.numel() for p in controller.parameters())
+    if model in OTHERWISE:
+        return row
     generator = torch.Generator().manual_seed(20_000 + seed)
-    row = {"model": model, "seed": seed, "curve": curve, "parameters": sum(p.numel() for p in controller.parameters())}
-    sizes = {"as trained": controller}
-    if model != "lstm":
-        sizes["136 slots"] = with_slots(model, controller, 136)
-    errors = partial(wrong_bits, generator=generator)
-    row["wrong_bits"] = {name: [errors(net, length) for length in LENGTHS] for name, net in sizes.items()}
+    for name, slots in {"32 slots": 32, "136 slots": 136}.items() if model != "lstm" else {"": 0}.items():
+        net = with_slots(model, controller, slots)
+        row["wrong_bits"][name] = [wrong_bits(net, length, generator) for length in LENGTHS]
     return row
-
-
-def _test(controller, test):
-    with torch.no_grad():
-        return float(bits_per_sequence(controller(test.inputs)[0], test))
 
 
 def main(models):
@@ -86,7 +102,7 @@ def main(models):
     path = RESULTS / "copy_task.json"
     for model in models:
         rows = []
-        for seed in range(SEEDS[model]):
+        for seed in range(SEEDS.get(model, 5)):
             rows.append(run(model, seed))
             print(model, seed, rows[-1]["curve"][-1], rows[-1]["wrong_bits"], flush=True)
         stored = json.loads(path.read_text()) if path.exists() else {"runs": []}
@@ -96,4 +112,4 @@ def main(models):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(UPDATES))
+    main(sys.argv[1:] or [*SEEDS, *OTHERWISE])
