@@ -5,7 +5,6 @@ behind the same door: "content" only; "ntm" (content, interpolate, shift, sharpe
 usage, temporal links). Letters: B batch, N slots, W word size, R read heads, H write heads.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -108,12 +107,14 @@ class _Write(torch.autograd.Function):
         memory, writes, erase, add = ctx.saved_tensors
         heads = range(writes.shape[1])
         factors = [1 - writes[:, head, :, None] * erase[:, head, None] for head in heads]
-        to_writes, to_erase = [], []
+        to_memory, to_writes, to_erase = gradient, [], []
         for head in heads:
-            faded = math.prod((factors[other] for other in heads if other != head), start=gradient * memory)
+            faded = gradient * memory
+            for other in heads:
+                faded = faded if other == head else faded * factors[other]
             to_writes.append(-erase[:, head, None] @ faded.mT)
             to_erase.append(-writes[:, head, None] @ faded)
-        to_memory = math.prod(factors, start=gradient)
+            to_memory = to_memory * factors[head]
         to_writes = torch.baddbmm(torch.cat(to_writes, 1), add, gradient.mT)
         return to_memory, to_writes, torch.cat(to_erase, 1), writes @ gradient
 
