@@ -203,8 +203,11 @@ def sharpen_links(weightings, gammas):
     """Sharpen a directional weighting without making it sum to 1: its sum is kept (Csordás & Schmidhuber 2019).
 
     out = sharpen(w, gamma)·sum(w). Shapes: weightings (B, R, H, N), gammas (B, R) >= 1; returns (B, R, H, N).
+    Raises ValueError or TypeError where a shape, dtype or device does not fit. Chapter 1.
     """
+    shaped("weightings", weightings, "B R H N")
     batch, heads, writers, slots = weightings.shape
+    shaped("gammas", gammas, "B R", like=weightings, B=batch, R=heads)
     spread = gammas.unsqueeze(-1).expand(batch, heads, writers).reshape(batch, -1)
     sharp = sharpen(weightings.reshape(batch, -1, slots), spread).reshape(weightings.shape)
     return sharp * weightings.sum(-1, keepdim=True)

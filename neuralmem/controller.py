@@ -69,6 +69,8 @@ class MemoryController(nn.Module):
         if steps == 0:
             raise ValueError("inputs must have at least one step T, got T=0")
         state = self.initial_state(batch) if state is None else state
+        if not isinstance(state, ControllerState):
+            raise TypeError(f"state must be a ControllerState or None, got {type(state).__name__}")
         shaped("state.hidden", state.hidden, "B H", like=inputs, B=batch, H=self.hidden_dim)
         running = _running(lengths, steps, batch, inputs.device)
         features, trace = [_features(state)], []

@@ -12,12 +12,14 @@ def norm(vector):
     return math.sqrt(sum(x * x for x in vector) + 1e-6)
 
 
-def content(memory, key, strength, mask=None):
+def cosine(row, key, mask=None):
     mask = np.ones(len(key)) if mask is None else mask
-    scores = []
-    for row in memory:
-        dot = sum(m * k * m * x for m, k, x in zip(mask, key, row, strict=True))
-        scores.append(strength * dot / (norm(mask * key) * norm(mask * row)))
+    dot = sum(m * k * m * x for m, k, x in zip(mask, key, row, strict=True))
+    return dot / (norm(mask * key) * norm(mask * row))
+
+
+def content(memory, key, strength, mask=None):
+    scores = [strength * cosine(row, key, mask) for row in memory]
     top = max(scores)
     powers = [math.exp(score - top) for score in scores]
     return np.array(powers) / sum(powers)

@@ -118,6 +118,24 @@ def test_it_composes_with_torch_func(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_it_compiles_to_one_graph(kind):
+    """Traced, forward and backward, without code generation, which takes a compiler and minutes."""
+    if not torch._dynamo.is_dynamo_supported():
+        pytest.skip("torch.compile does not know this version of Python")
+    controller, inputs = build(kind), draw(2)
+    compiled = torch.compile(controller, backend="aot_eager", fullgraph=True)
+    for call in (controller, compiled):
+        controller.zero_grad()
+        outputs, _ = call(inputs)
+        outputs.square().sum().backward()
+        gradients = [parameter.grad.clone() for parameter in controller.parameters()]
+        if call is controller:
+            expected = outputs.detach(), gradients
+    assert torch.allclose(outputs, expected[0], atol=1e-6)
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(gradients, expected[1], strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_double_precision(kind):
     outputs, _ = build(kind).double()(draw().double())
     assert outputs.dtype == torch.float64
