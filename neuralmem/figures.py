@@ -120,7 +120,7 @@ def explore_content(strength=4.0, angle=30):
     for slot, (x, y) in enumerate(rows.tolist()):
         plane.text(1.25 * x, 1.25 * y, f"{slot}", ha="center", va="center")
     plane.set(xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), aspect="equal", title=f"rows, and the key at {angle}°")
-    bars.bar(range(5), weighting, color=COLOURS["memory"])
+    bars.bar(range(5), weighting.numpy(), color=COLOURS["memory"])
     bars.set(title=f"content weighting, β = {strength:g}", xlabel="slot", ylim=(0, 1.05), xticks=range(5))
     return figure
 
@@ -276,6 +276,91 @@ def explore_priorities(alpha=0.6, beta=0.4):
 # Meta-learning: chapter 5
 
 
+def waves(x, y, support_x, support_y):
+    """Draw a family of functions y (K, n) over x (n,), the last one with the few points (k,) that are known of it."""
+    figure, ax = new_figure(6, 2.8)
+    ax.plot(x, np.asarray(y)[:-1].T, color=COLOURS["baseline"], alpha=0.5, linewidth=1)
+    ax.plot(x, y[-1], color=COLOURS["ceiling"], linewidth=2, label="a new task")
+    ax.plot(support_x, support_y, "o", color="black", markersize=5, label="what is known of it")
+    ax.set(xlabel="x", ylabel="y")
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def fits(panels, x, truth, support_x, support_y, roles):
+    """Draw predictions (n,) over x (n,), a panel a start, beside the truth (n,) and the points (k,) adapted to.
+
+    `panels` maps a start to a dict of label to predictions, drawn dotted, dashed, solid; `roles` a start to COLOURS.
+    """
+    figure, axes = new_figure(2.6 * len(panels) + 0.6, 2.8, columns=len(panels), sharey=True, squeeze=False)
+    for ax, (start, curves) in zip(axes[0], panels.items(), strict=True):
+        ax.plot(x, truth, color="black", linewidth=3, alpha=0.25, label="truth")
+        for (label, curve), style in zip(curves.items(), (":", "--", "-"), strict=False):
+            ax.plot(x, curve, style, color=COLOURS[roles[start]], label=label)
+        ax.plot(support_x, support_y, "o", color="black", markersize=4)
+        ax.set(title=start, xlabel="x", ylim=(-6, 6))
+        ax.legend(fontsize=7, loc="lower left")
+    axes[0, 0].set_ylabel("y")
+    return figure
+
+
+def starts_compared(table, titles, roles, xlabel, **axes_settings):
+    """Draw each start's mean, 95 % interval and single seeds, a panel a quantity, and return the Figure.
+
+    `table` maps a start to samples (seeds, quantities), `titles` name the quantities, `roles` map starts to COLOURS.
+    """
+    size = 2.9 * len(titles) + 1.4, 0.34 * len(table) + 0.9
+    figure, axes = new_figure(*size, columns=len(titles), sharey=True, squeeze=False)
+    for column, (ax, title) in enumerate(zip(axes[0], titles, strict=True)):
+        for row, (start, samples) in enumerate(table.items()):
+            values, colour = np.asarray(samples)[:, column], COLOURS[roles[start]]
+            mean, half = confidence_interval(values)
+            ax.errorbar(mean, row, xerr=half, fmt="o", color=colour, capsize=4, markersize=6)
+            ax.plot(values, np.full(len(values), row + 0.25), "|", color=colour, markersize=6)
+        ax.set(title=title, xlabel=xlabel, **axes_settings)
+        ax.grid(axis="x", alpha=0.3)
+    axes[0, 0].set_yticks(range(len(table)), list(table))
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
+def explore_start(rate=0.1, steps=1):
+    """Draw the mean loss of two quadratic tasks before and after `steps` steps of size `rate`, and the best starts."""
+    curvature, target = np.array([1.0, 4.0]), np.array([0.0, 10.0])
+    left = (1 - 2 * rate * curvature) ** steps  # the share of the way to its target that a task has still to go
+    theta = np.linspace(-2, 12, 281)[:, None]
+    starts = {"joint": curvature, "first order": curvature * left, "MAML": curvature * left**2}
+    figure, ax = new_figure(5.2, 3.0)
+    ax.plot(theta, (curvature * (theta - target) ** 2).mean(1), color=COLOURS["baseline"], label="before adapting")
+    ax.plot(theta, (curvature * (left * (theta - target)) ** 2).mean(1), color=COLOURS["meta"], label="after adapting")
+    for (name, weight), style in zip(starts.items(), ("-", "--", ":"), strict=True):
+        best = (weight * target).sum() / weight.sum()
+        ax.axvline(best, linestyle=style, color=COLOURS["baseline" if name == "joint" else "meta"], linewidth=1)
+        ax.text(best, 245, f"{name}\n{best:.1f}", ha="center", va="top", fontsize=8, backgroundcolor="white")
+    ax.set(xlabel="start θ", ylabel="mean loss of the two tasks", ylim=(0, 250))
+    ax.set_title(f"{steps} step{'s' * (steps > 1)} of size {rate:g}", fontsize=10)
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def explore_adaptation(starts, start="MAML", steps=1, shots=10):
+    """Draw what a network predicts from one of `starts` after `steps` steps on `shots` points of a new sine wave.
+
+    `starts` maps a name to a MetaLearner; the title carries the mean squared error on the whole wave.
+    """
+    x, points = torch.linspace(-5, 5, 101).unsqueeze(1), torch.rand(20, 1, generator=split_generator("test", 7))
+    points = 10 * points[:shots] - 5
+    truth, known = 3 * torch.sin(x - 1), 3 * torch.sin(points - 1)
+    adapted = starts[start].adapt(points, known, num_steps=steps)
+    found = starts[start].predict(adapted, x).detach()
+    roles = {name: "meta" if name == "MAML" else "baseline" for name in starts}
+    figure = fits({start: {"prediction": found}}, x, truth, points, known, roles)
+    figure.set_size_inches(4.6, 3.0)
+    error = float((found - truth).square().mean())
+    figure.axes[0].set_title(f"{start}, {steps} steps on {shots} points: error {error:.2f}", fontsize=10)
+    return figure
+
+
 # The demo and the agent: chapters 0 and 6
 
 
@@ -347,4 +432,69 @@ def explore_rows(task="sin", rows=20):
     on_seen = f"{seen[at]:.0e}" if seen[at] > 1e-9 else "0"
     ax.set_title(f"{task}, {rows} rows: error {on_seen} on seen, {new[at]:.0e} on new", fontsize=10)
     ax.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def episode_strip(x, y, names=("store | ask", "cue", "symbol", "answer"), widths=(2, 6, 16, 3)):
+    """Draw an episode of cue-value recall, a column a step: x (T, D) above, y (T, bits) below. Returns the Figure."""
+    figure, ax = new_figure(6.4, 4.2)
+    rows = np.concatenate([np.asarray(x), np.asarray(y)], axis=1).T
+    ax.imshow(rows, cmap="cividis", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    edges = np.cumsum((0, *widths))
+    ax.hlines(edges[1:-1] - 0.5, -0.5, rows.shape[1] - 0.5, color="white", linewidth=4)
+    ax.set_yticks((edges[:-1] + edges[1:] - 1) / 2, names)
+    ax.set_xticks(range(rows.shape[1]), [("store", "ask")[int(step)] for step in rows[1]], rotation=90, fontsize=8)
+    ax.set_xlabel("steps of the episode, in order")
+    return figure
+
+
+def ablation_intervals(table, titles, roles, xlabel="share of wrong bits"):
+    """Draw each method's mean, 95 % interval and seeds, a panel a quantity, and return the Figure.
+
+    `table` maps a method to samples (seeds, quantities); `titles` name the quantities; `roles` map methods to COLOURS.
+    """
+    figure, axes = new_figure(7.6, 0.36 * len(table) + 1.0, columns=len(titles), sharey=True)
+    for column, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+        for row, (method, samples) in enumerate(table.items()):
+            values, colour = np.asarray(samples)[:, column], COLOURS[roles[method]]
+            mean, half = confidence_interval(values)
+            ax.errorbar(mean, row, xerr=half, fmt="o", color=colour, capsize=4, markersize=6)
+            ax.plot(values, np.full(len(values), row + 0.25), "|", color=colour, markersize=7)
+        ax.set(title=title, xlim=(0, 0.55), xlabel=xlabel)
+        ax.axvline(0.5, color="black", linestyle=":", linewidth=1)
+    axes[0].set_yticks(range(len(table)), list(table))
+    axes[0].invert_yaxis()
+    return figure
+
+
+def switch_curves(curves, visits, roles):
+    """Draw the error through a life with 95 % bands: `curves` maps a method to samples (seeds, looks).
+
+    `visits` lists the seasons visited, each with as many looks; dotted lines mark the changes. Returns the Figure.
+    """
+    figure, ax = new_figure(7.4, 3.2)
+    for (method, samples), style in zip(curves.items(), ("-", "--", "-.", ":"), strict=False):
+        mean, half = confidence_interval(samples)
+        at = np.arange(len(mean)) * len(visits) / len(mean)
+        ax.plot(at, mean, style, color=COLOURS[roles[method]], label=method)
+        ax.fill_between(at, mean - half, mean + half, color=COLOURS[roles[method]], alpha=0.2, linewidth=0)
+    for visit in range(1, len(visits)):
+        ax.axvline(visit, color="black", linestyle=":", linewidth=1)
+    ax.set_xticks(np.arange(len(visits)) + 0.5, [f"season {season}" for season in visits])
+    ax.set(ylabel="share of wrong bits", ylim=(0, 0.55))
+    ax.legend(fontsize=8, ncols=len(curves), loc="upper center")
+    return figure
+
+
+def explore_life(lives, method="full", visit=1):
+    """Draw, after one visit of a method's lives, the error on every season, and episode by episode in its own."""
+    colour = COLOURS["full" if method == "full" else "ceiling" if method == "joint" else "baseline"]
+    seasons, own = (np.array([life[key][visit] for life in lives[method]]) for key in ("R", "prequential"))
+    figure, axes = new_figure(6.4, 2.9, columns=2, sharey=True)
+    mean, half = confidence_interval(seasons)
+    axes[0].bar(range(len(mean)), mean, yerr=half, color=colour, capsize=4)
+    axes[0].set(title=f"{method}, after visit {visit + 1}", xlabel="season", ylabel="wrong bits", ylim=(0, 0.6))
+    mean, half = confidence_interval(own)
+    axes[1].errorbar(np.arange(1, len(mean) + 1), mean, half, fmt="o-", color=colour, capsize=4)
+    axes[1].set(title="in this season", xlabel="episode of a new session")
     return figure

@@ -1,6 +1,7 @@
 """The worlds of the book. Every draw takes its generator; train and test draws come from separate ones."""
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -191,6 +192,12 @@ def digits():
     return (x[~held_out], y[~held_out]), (x[held_out], y[held_out])
 
 
+@cache
+def _all_digits():
+    """The digits of both splits together, read once."""
+    return tuple(map(torch.cat, zip(*digits(), strict=True)))
+
+
 def split_digits(scenario):
     """The digits as 5 ClassTasks of 2 classes each: 0 and 1, 2 and 3, ... (chapter 4); scenario as in split_classes."""
     return split_classes(*digits(), scenario)
@@ -220,7 +227,7 @@ def digit_tasks(tasks, shots, query, classes, generator, ways=3):
     """
     if not 2 <= positive_int("ways", ways) <= len(classes):
         raise ValueError(f"ways must lie in 2..{len(classes)} for {len(classes)} classes, got {ways}")
-    x, y = map(torch.cat, zip(*digits(), strict=True))
+    x, y = _all_digits()
     rows = [(y == label).nonzero().squeeze(1) for label in classes]
     fewest = min(map(len, rows))
     if positive_int("shots", shots) + positive_int("query", query) > fewest:
