@@ -7,6 +7,7 @@ Forward and backward, LSTM 128, N = 128. Processor time, which a busy machine di
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -25,11 +26,15 @@ MOST = {1: 0.74, 16: 0.52, 64: 0.29}  # an NTM step's time as a part of dnc's
 MISSING = "dnc is not installed: pip install -r tests/benchmarks/requirements.txt"
 
 
-def package(addressing, width, readers, steps, batch):
-    """A function that runs one forward and backward pass of the package's controller."""
+def bank_and_controller(addressing, width, readers):
     torch.manual_seed(0)
     bank = NeuralMemoryBank(MemoryConfig(SLOTS, width, readers, addressing=addressing))
-    controller = MemoryController(INPUTS, HIDDEN, INPUTS, bank)
+    return MemoryController(INPUTS, HIDDEN, INPUTS, bank)
+
+
+def package(addressing, width, readers, steps, batch):
+    """A function that runs one forward and backward pass of the package's controller."""
+    controller = bank_and_controller(addressing, width, readers)
     return passes(controller, lambda inputs: controller(inputs)[0], steps, batch)
 
 
@@ -83,6 +88,22 @@ def test_an_ntm_step_takes_a_part_of_dnc_s_time(batch):
     each, most = (1e3 * median(mine) / 40, 1e3 * median(theirs) / 20), MOST[batch]
     print(f"\nNTM, B={batch}: {each[0]:.2f} ms a step, dnc {each[1]:.2f} ms: {part:.2f} of its time (bar {most})")
     assert part < most
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_bank_takes_less_time_and_does_the_same():
+    eager, compiled = (bank_and_controller("dnc", 64, 4) for _ in range(2))
+    compiled.bank.compile(fullgraph=True)
+    inputs = torch.randn(20, 16, INPUTS)
+    runs = [passes(module, lambda x, module=module: module(x)[0], 20, 16) for module in (eager, compiled)]
+    began = time.perf_counter()
+    torch.testing.assert_close(compiled(inputs)[0], eager(inputs)[0], rtol=1e-5, atol=1e-6)
+    runs[1]()
+    cost = time.perf_counter() - began
+    plain, fused = seconds_in_turns(runs, 12)
+    ratio = median(a / b for a, b in zip(plain, fused, strict=True))
+    print(f"\nDNC, B=16: the compiled bank is {ratio:.2f} times faster; compiling took {cost:.0f} s")
+    assert ratio > 1
 
 
 def peak_megabytes(run):
