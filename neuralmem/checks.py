@@ -381,9 +381,9 @@ def check_reptile_start(function):
     mistakes = [
         (8.0, "that is joint training's start, which one step gives; the tasks go three steps here."),
         (5.0, "that is the plain mean of the targets, reached when every task is adapted to its end."),
-        (8.7097, "a task pulls with what it has moved, 1 - c, not with its curvature as well."),
-        (0.0192, "these are MAML's weights, h c². Reptile pulls towards theta', with 1 - c."),
-        (0.1538, "c is what is left of the way; a task pulls with what it has gone, 1 - c."),
+        (8.90485, "a task pulls with what it has moved, 1 - c, not with its curvature as well."),
+        (0.00975610, "these are MAML's weights, h c². Reptile pulls towards theta', with 1 - c."),
+        (0.1538462, "c is what is left of the way; a task pulls with what it has gone, 1 - c."),
     ]
     return judge(function, (torch.tensor([1.0, 4.0]), torch.tensor([0.0, 10.0]), 0.1, 3), 6.702703, mistakes)
 
@@ -414,8 +414,8 @@ def check_task_losses(function):
     tasks = [(one, 0 * one, one, 0 * one), (two, 10 * two, two, 10 * two)]
     mistakes = [
         ([2.56, 11.2896], "the second task starts where the first one ended."),
-        ([2.56, 8.7616], "the second task starts where the first ended, and with its gradient still added up."),
-        ([2.56, 7.84], "the first task's gradient is still added to the second's."),
+        ([2.56, 17.3056], "the second task starts where the first ended, and with its gradient still added up."),
+        ([2.56, 16.0], "the first task's gradient is still added to the second's."),
         ([4.0, 256.0], "these are the losses of the start: the adapted weights are never used."),
     ]
     right = judge(function, (model, tasks, 0.1), [2.56, 10.24], mistakes)

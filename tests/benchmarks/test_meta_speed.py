@@ -15,7 +15,7 @@ from neuralmem import MetaLearner
 from neuralmem.tasks import sinusoid_tasks, split_generator
 
 LEAST = {("torchopt", 1): 4, ("higher", 1): 8, ("torchopt", 5): 4, ("higher", 5): 4}
-"""At least so many times as fast as each peer at 1 and at 5 inner steps, on the worst of machines; it prints how many."""
+"""At least so many times as fast as each peer at 1 and 5 inner steps, even on a busy machine; the test prints more."""
 
 
 def network():
