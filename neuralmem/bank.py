@@ -120,7 +120,7 @@ class _Write(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, *tensors):
-        return A.over_batches(_Write, info.batch_size, in_dims, tensors)
+        return A._over_batches(_Write, info.batch_size, in_dims, tensors)
 
 
 def read_memory(memory, read_weightings):
