@@ -318,6 +318,12 @@ def starts_compared(table, titles, roles, xlabel, **axes_settings):
             ax.errorbar(mean, row, xerr=half, fmt="o", color=colour, capsize=4, markersize=6)
             ax.plot(values, np.full(len(values), row + 0.25), "|", color=colour, markersize=6)
         ax.set(title=title, xlabel=xlabel, **axes_settings)
+        if ax.get_xscale() == "log":
+            ax.set_xticks(np.outer([0.01, 0.1, 1], [1, 2, 5]).ravel(), minor=False)
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter("")
+            ax.set_xlim(0.5 * np.min(list(table.values())), 2 * np.max(list(table.values())))
+            ax.tick_params(axis="x", labelsize=8)
         ax.grid(axis="x", alpha=0.3)
     axes[0, 0].set_yticks(range(len(table)), list(table))
     axes[0, 0].invert_yaxis()
@@ -336,7 +342,7 @@ def explore_start(rate=0.1, steps=1):
     for (name, weight), style in zip(starts.items(), ("-", "--", ":"), strict=True):
         best = (weight * target).sum() / weight.sum()
         ax.axvline(best, linestyle=style, color=COLOURS["baseline" if name == "joint" else "meta"], linewidth=1)
-        ax.text(best, 245, f"{name}\n{best:.1f}", ha="center", va="top", fontsize=8, backgroundcolor="white")
+        ax.text(best, 238, f"{name}\n{best:.1f}", ha="center", va="top", fontsize=8, backgroundcolor="white")
     ax.set(xlabel="start θ", ylabel="mean loss of the two tasks", ylim=(0, 250))
     ax.set_title(f"{steps} step{'s' * (steps > 1)} of size {rate:g}", fontsize=10)
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
