@@ -465,7 +465,7 @@ def check_needed(function):
 
 
 def check_retention(function):
-    """Mean error on the earlier seasons at the end: function(R (visits, seasons)), the last season being last -> float."""
+    """Mean error on the earlier seasons at the end: function(R (visits, seasons)) -> float; the last season comes last."""
     R = torch.tensor([[0.1, 0.5, 0.5], [0.3, 0.1, 0.5], [0.4, 0.2, 0.1]])
     mistakes = [
         (0.7 / 3, "the season just learnt is in your mean: that one is recall, not retention."),
@@ -504,7 +504,7 @@ def check_paired_interval(function):
     """Half-width of the 95 % interval of b - a, seed by seed: function(a, b) -> float."""
     a, b = np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.4, 3.6])
     mistakes = [
-        (3.6078, "you treat the two methods' seeds as strangers; take the difference within each seed first."),
+        (3.608418, "you treat the two methods' seeds as strangers; take the difference within each seed first."),
         (4.30265 * 0.1, "that is the spread of one seed's difference; the mean's is smaller by the root of n."),
         (0.5, "that is the mean of the differences; the half-width is asked for."),
     ]
