@@ -465,7 +465,7 @@ def check_needed(function):
 
 
 def check_retention(function):
-    """Mean error on the earlier seasons at the end: function(R (visits, seasons)) -> float; the last season comes last."""
+    """Mean error at the end on all seasons but the last one: function(R (visits, seasons)) -> float."""
     R = torch.tensor([[0.1, 0.5, 0.5], [0.3, 0.1, 0.5], [0.4, 0.2, 0.1]])
     mistakes = [
         (0.7 / 3, "the season just learnt is in your mean: that one is recall, not retention."),
