@@ -290,12 +290,13 @@ def waves(x, y, support_x, support_y):
 def fits(panels, x, truth, support_x, support_y, roles):
     """Draw predictions (n,) over x (n,), a panel a start, beside the truth (n,) and the points (k,) adapted to.
 
-    `panels` maps a start to a dict of label to predictions, drawn dotted, dashed, solid; `roles` a start to COLOURS.
+    `panels` maps a start to a dict of label to predictions, at most three,
+    drawn dotted, dashed, solid; `roles` a start to COLOURS.
     """
     figure, axes = new_figure(2.6 * len(panels) + 0.6, 2.8, columns=len(panels), sharey=True, squeeze=False)
     for ax, (start, curves) in zip(axes[0], panels.items(), strict=True):
         ax.plot(x, truth, color="black", linewidth=3, alpha=0.25, label="truth")
-        for (label, curve), style in zip(curves.items(), (":", "--", "-"), strict=False):
+        for (label, curve), style in zip(curves.items(), (":", "--", "-")[-len(curves) :], strict=True):
             ax.plot(x, curve, style, color=COLOURS[roles[start]], label=label)
         ax.plot(support_x, support_y, "o", color="black", markersize=4)
         ax.set(title=start, xlabel="x", ylim=(-6, 6))

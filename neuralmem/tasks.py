@@ -241,6 +241,24 @@ def digit_tasks(tasks, shots, query, classes, generator, ways=3):
     return tuple(part.flatten(1, 2) for part in parts)
 
 
+def turned_tasks(sets, generator):
+    """Few-shot tasks of square images with each task's images in one of 8 positions: turned and mirrored (chapter 5).
+
+    `sets` is (support_x, support_y, query_x, query_y), x (K, n, side·side); returned is the same with x turned.
+    """
+    support_x, support_y, query_x, query_y = sets
+    positions = torch.randint(8, (len(support_x),), generator=generator).tolist()
+    side = math.isqrt(support_x.shape[-1])
+
+    def turn(x):
+        images = x.unflatten(-1, (side, side))
+        images = [task.mT if place > 3 else task for task, place in zip(images, positions, strict=True)]
+        turned = [torch.rot90(task, place % 4, (-2, -1)) for task, place in zip(images, positions, strict=True)]
+        return torch.stack(turned).flatten(-2)
+
+    return turn(support_x), support_y, turn(query_x), query_y
+
+
 def train_meta(meta, draw, updates, lr=5e-3, seed=0):
     """Minimise a MetaLearner's outer loss by Adam, its rate falling along a cosine to 0 (chapter 5).
 

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 
 from neuralmem import MetaLearner, checks, figures
-from neuralmem.tasks import digit_tasks, digits, sinusoid_tasks, split_generator, train_meta
+from neuralmem.tasks import digit_tasks, digits, sinusoid_tasks, split_generator, train_meta, turned_tasks
 
 
 def pixels(figure):
@@ -58,6 +58,16 @@ def test_digit_tasks_hold_the_classes_asked_for_and_share_no_image_between_the_s
         assert torch.bincount(support_y[task]).tolist() == [2, 2, 2]
         numbering |= pairs
     assert len(numbering) == 12  # each of the four classes gets each of the three numbers
+
+
+def test_turned_tasks_come_in_eight_positions_the_same_for_support_and_query():
+    image = torch.arange(9.0)
+    x, y = image.expand(200, 2, 9), torch.zeros(200, 2)
+    support_x, support_y, query_x, query_y = turned_tasks((x, y, x[:, :1], y[:, :1]), torch.Generator().manual_seed(0))
+    assert len({tuple(task[0].tolist()) for task in support_x}) == 8
+    assert torch.equal(support_x[:, :1], query_x) and torch.equal(support_x[:, 0], support_x[:, 1])
+    assert torch.equal(support_x.sort(-1).values, x) and (support_x[..., 4] == 4).all()  # the centre stays
+    assert support_y is y and query_y.shape == (200, 1)
 
 
 def test_train_and_test_tasks_differ():
