@@ -24,10 +24,9 @@ from neuralmem.tasks import (
 )
 
 RESULTS = Path(__file__).parent.parent / "results"
-SEEDS = range(2)
 TASKS = {
-    "repeat": (repeat_copy_task, 9, 9, 400),  # the task, its inputs, its outputs, updates
-    "recall": (associative_recall_task, 8, 6, 1000),
+    "repeat": (repeat_copy_task, 9, 9, 800, 1),  # the task, its inputs, its outputs, updates, seeds
+    "recall": (associative_recall_task, 8, 6, 1000, 2),
 }
 BEYOND = {  # what each network is tested on: the settings it was trained on first
     "repeat": {
@@ -37,6 +36,19 @@ BEYOND = {  # what each network is tested on: the settings it was trained on fir
     },
     "recall": {"as trained": {}} | {f"{n} items": {"min_items": n, "max_items": n} for n in (8, 10, 12)},
 }
+
+
+def growing(count=300):
+    """Repeat copy whose longest list and most repeats grow from 3 to 10 over the first `count` draws."""
+    drawn = 0
+
+    def draw(batch_size, generator):
+        nonlocal drawn
+        drawn += 1
+        most = min(10, 3 + 7 * drawn // count)
+        return repeat_copy_task(batch_size, generator, max_length=most, max_repeats=most)
+
+    return draw
 
 
 def build(model, inputs, outputs):
@@ -59,11 +71,12 @@ def run(task, model, seed):
     """Train one controller from nothing and test it on sequences drawn by another generator."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    draw, inputs, outputs, updates = TASKS[task]
-    controller, began = build(model, inputs, outputs), time.perf_counter()
+    draw, inputs, outputs, updates, _ = TASKS[task]
+    controller, began = build(model, inputs, outputs), time.process_time()
     rate = 3e-3 if model == "lstm" else 1e-2
-    losses = train_on_sequences(controller, draw, updates, lr=rate, seed=seed)
-    row = {"task": task, "model": model, "seed": seed, "seconds": round(time.perf_counter() - began, 1)}
+    shown = growing() if task == "repeat" else draw
+    losses = train_on_sequences(controller, shown, updates, lr=rate, seed=seed)
+    row = {"task": task, "model": model, "seed": seed, "seconds": round(time.process_time() - began, 1)}
     row["curve"] = [round(sum(losses[i : i + 50]) / 50, 3) for i in range(0, updates, 50)]
     row["parameters"] = sum(p.numel() for p in controller.parameters())
     generator = torch.Generator().manual_seed(20_000 + seed)
@@ -76,7 +89,7 @@ def main(names):
     path = RESULTS / "sequence_tasks.json"
     for task in names:
         for model in ("ntm", "dnc", "lstm"):
-            rows = [run(task, model, seed) for seed in SEEDS]
+            rows = [run(task, model, seed) for seed in range(TASKS[task][4])]
             for row in rows:
                 print(task, model, row["seed"], row["seconds"], row["curve"][-1], row["tests"], flush=True)
             stored = json.loads(path.read_text()) if path.exists() else {"runs": []}
