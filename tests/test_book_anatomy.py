@@ -193,7 +193,7 @@ def test_exercises_have_stub_check_hint_and_solution(path):
     assert all(label.startswith(f"ex-ch{int(path.stem[:2])}-") for label in labels), labels
     assert re.findall(r"\{solution-start\} (\S+)", text) == labels, "each exercise has its solution, in the same order"
     assert text.count("{solution-end}") == len(labels)
-    assert len(re.findall(r"\*Difficulty [1-5] of 5, about \d+ minutes\.\*", text)) == len(labels)
+    assert len(re.findall(r"\*Difficulty [1-3] of 3, about \d+ minutes\.\*", text)) == len(labels)
     assert len(re.findall(r"\{dropdown\} Hint", text)) == len(labels)
     stubs = [cell for cell in notebook.cells if "exercise" in tags(cell)]
     solutions = [cell for cell in notebook.cells if "solution" in tags(cell)]
