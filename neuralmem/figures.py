@@ -178,6 +178,7 @@ def strips(panels, title="", marks=()):
         ax.set_title(key, fontsize=9, loc="left")
         ax.set_yticks([])
     axes[-1, 0].set_xlabel("time step")
+    axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -487,19 +488,22 @@ def switch_curves(curves, visits, roles):
         ax.fill_between(at, mean - half, mean + half, color=COLOURS[roles[method]], alpha=0.2, linewidth=0)
     for visit in range(1, len(visits)):
         ax.axvline(visit, color="black", linestyle=":", linewidth=1)
-    ax.set_xticks(np.arange(len(visits)) + 0.5, [f"season {season}" for season in visits])
+    ax.set_xticks(np.arange(len(visits)) + 0.5, [f"season {season + 1}" for season in visits])
     ax.set(ylabel="share of wrong bits", ylim=(0, 0.55))
     ax.legend(fontsize=8, ncols=len(curves), loc="upper center")
     return figure
 
 
-def explore_life(lives, method="full", visit=1):
-    """Draw, after one visit of a method's lives, the error on every season, and episode by episode in its own."""
-    colour = COLOURS["full" if method == "full" else "ceiling" if method == "joint" else "baseline"]
+def explore_life(lives, method="full", visit=0, role="full"):
+    """Draw, after one visit of a method's lives, the error on every season, and episode by episode in its own.
+
+    Visits and seasons count from 0 as `lives` does, and from 1 in the picture; `role` names one of COLOURS.
+    """
+    colour = COLOURS[role]
     seasons, own = (np.array([life[key][visit] for life in lives[method]]) for key in ("R", "prequential"))
     figure, axes = new_figure(6.4, 2.9, columns=2, sharey=True)
     mean, half = confidence_interval(seasons)
-    axes[0].bar(range(len(mean)), mean, yerr=half, color=colour, capsize=4)
+    axes[0].bar(range(1, len(mean) + 1), mean, yerr=half, color=colour, capsize=4)
     axes[0].set(title=f"{method}, after visit {visit + 1}", xlabel="season", ylabel="wrong bits", ylim=(0, 0.6))
     mean, half = confidence_interval(own)
     axes[1].errorbar(np.arange(1, len(mean) + 1), mean, half, fmt="o-", color=colour, capsize=4)

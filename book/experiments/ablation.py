@@ -39,7 +39,7 @@ METHODS = {
     "joint": {"memory", "meta", "all seasons"},
 }
 SEEDS, DESIGN_SEEDS = range(5), range(100, 102)
-PLAIN_RATES = (3e-5, 3e-4, 3e-3)  # slow learning rates tried for the agents without meta-learning
+PLAIN_RATES = (3e-6, 3e-5, 3e-4, 3e-3)  # slow learning rates tried for the agents without meta-learning
 TUNERS = [(rate, steps, "head") for rate in (0.3, 1.0, 2.0, 7.0, 20.0) for steps in (5, 30)]
 TUNERS += [(rate, 30, "all") for rate in (0.03, 0.1, 0.3)] + [(1.0, 5, "all")]
 JOBS = int(os.environ.get("JOBS", -1))  # processes side by side; -1 for all cores
