@@ -307,6 +307,19 @@ def check_clip(function):
     return judge(clipped, (1.0, 0.01), [right, small], mistakes)
 
 
+def check_answers(function):
+    """Each sequence answered as if it came alone: function(step, start, [[x, ...], ...]) -> [[output, ...], ...]."""
+
+    def step(x, state):
+        return 10 * state + x, 10 * state + x
+
+    mistakes = [
+        ([[1, 12], [123, 1234]], "the second sequence goes on where the first one ended: begin each at `start`."),
+        ([[1, 2], [3, 4]], "within a sequence the state must be carried from step to step."),
+    ]
+    return judge(function, (step, 0, [[1, 2], [3, 4]]), [[1, 12], [3, 34]], mistakes)
+
+
 # Chapter 4
 
 

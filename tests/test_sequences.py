@@ -176,6 +176,17 @@ def clipped(gradients, limit):
     return [g * min(1.0, limit / norm) for g in gradients]
 
 
+def answered(step, start, sequences, anew=True):
+    state, outputs = start, []
+    for sequence in sequences:
+        state = start if anew else state
+        outputs.append([])
+        for x in sequence:
+            output, state = step(x, state)
+            outputs[-1].append(output)
+    return outputs
+
+
 ANSWERS = {
     checks.check_matching_hidden: (
         nearest,
@@ -209,6 +220,14 @@ ANSWERS = {
             "its own norm": lambda gs, limit: [g * min(1.0, limit / g.norm()) for g in gs],
             "each number": lambda gs, limit: [g.clamp(-limit, limit) for g in gs],
             "must stay": lambda gs, limit: [g * limit / torch.cat([x.flatten() for x in gs]).norm() for g in gs],
+        },
+    ),
+    checks.check_answers: (
+        answered,
+        {
+            "goes on where": lambda step, start, sequences: answered(step, start, sequences, anew=False),
+            "carried": lambda step, start, sequences: [[step(x, start)[0] for x in xs] for xs in sequences],
+            "Wrong shape": lambda step, start, sequences: answered(step, start, sequences)[0],
         },
     ),
 }
