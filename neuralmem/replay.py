@@ -20,13 +20,13 @@ class ReplayBatch(NamedTuple):
 
 
 class SumTree:
-    """Priorities at the leaves, and above them the sum of every 64 nodes, up to a top row of at most 4,096 sums.
+    """Priorities at the leaves, and above them the sum of every 64 nodes, up to a top row of at most 16,384 sums.
 
     A find runs along the top row and then along one stretch of 64 a level; a change sums its stretches anew, so
     that no rounding error builds up. Few wide levels, because a call costs more than adding 64 numbers.
     """
 
-    WIDTH, TOP = 64, 4096
+    WIDTH, TOP = 64, 2**14
 
     def __init__(self, capacity):
         self.levels = []
@@ -58,15 +58,15 @@ class SumTree:
             raise ValueError("priorities are all 0: there is nothing to draw")
         targets = np.minimum(fractions * total, np.nextafter(total, 0))
         nodes = sums.searchsorted(targets, "right")  # the first whose running sum exceeds the target
-        before, first = nodes, 0
+        np.subtract(targets, sums.take(nodes - 1), out=targets, where=nodes > 0)  # what is left within the node
         for level in reversed(self.levels):
-            targets = targets - (before > first) * sums.take(before - 1)  # what is left within the node
             sums = _running(level.take(nodes, 0))
             targets = np.minimum(targets, np.nextafter(sums[:, -1], 0))
-            before = (sums <= targets[:, None]).argmin(1)
-            nodes, first = nodes * self.WIDTH + before, np.arange(len(nodes)) * self.WIDTH
-            before = before + first
-        return nodes, self.leaves[nodes] / total
+            within = (sums <= targets[:, None]).argmin(1)
+            if level is not self.levels[0]:
+                np.subtract(targets, sums[np.arange(len(nodes)), within - 1], out=targets, where=within > 0)
+            nodes = nodes * self.WIDTH + within
+        return nodes, self.leaves.take(nodes) / total
 
 
 def _running(values):

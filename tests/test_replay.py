@@ -200,7 +200,7 @@ def test_priority_zero_is_never_drawn():
         replay.sample(1)
 
 
-@pytest.mark.parametrize("capacity", [1, 64, 65, 5000, 300_000])
+@pytest.mark.parametrize("capacity", [1, 64, 65, 5000, 300_000, 1_100_000])
 def test_the_tree_agrees_with_a_running_sum(capacity):
     rng = np.random.default_rng(0)
     tree, priorities = SumTree(capacity), rng.gamma(0.3, size=capacity)
