@@ -1,9 +1,20 @@
 """Repeat copy and associative recall, as the NTM paper sets them: NTM, DNC and an LSTM as large (chapter 3).
 
-    python -m book.experiments.sequence_tasks [repeat recall]
+    python -m book.experiments.sequence_tasks [repeat recall, or one run's name as in RECIPES]
 
-writes book/results/sequence_tasks.json: for each run the test error in bits a sequence while it learned, and the share
-of wrong bits on the lengths it was trained on and beyond.
+writes book/results/sequence_tasks.json: for each run the error on 128 held-out sequences every 50 updates (bits a
+sequence, those of them that are the end bit's, and the share of wrong bits) with the processor's seconds up to then;
+and the same on fresh sequences of the lengths it was trained on and beyond, with as many slots as in training and with
+twice as many.
+
+Repeat copy needs two things beside the recipe of copy. The end bit starts as the rare event it is (its row of the
+output layer 0, its bias -5): else the gradient is first spent on its error, and the memory is found much later. And
+the answer grows by passes over the list: one pass over up to 20 rows, which is copy, then two, three and five passes
+over up to 10 rows, then the whole answer.
+
+Recall has no stages: on short lists the LSTM gets by without the memory. The memory's keys come from the input too,
+not only from the hidden state; the NTM sharpens, and the DNC starts as an associative memory and has the three
+refinements of Csordás & Schmidhuber (2019).
 """
 
 import json
@@ -16,6 +27,7 @@ import torch
 
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
 from neuralmem.tasks import (
+    SequenceBatch,
     associative_recall_task,
     bits_per_sequence,
     repeat_copy_task,
@@ -24,9 +36,18 @@ from neuralmem.tasks import (
 )
 
 RESULTS = Path(__file__).parent.parent / "results"
-TASKS = {
-    "repeat": (repeat_copy_task, 9, 9, 800, 1),  # the task, its inputs, its outputs, updates, seeds
-    "recall": (associative_recall_task, 8, 6, 1000, 2),
+TASKS = {"repeat": (repeat_copy_task, 9, 9, 8), "recall": (associative_recall_task, 8, 6, 6)}  # D, K, bits of content
+MODERN = {"key_masking": True, "deallocation": True, "link_sharpening": True}  # Csordás & Schmidhuber 2019
+RECIPES = {  # updates, seeds, what the bank has beside the settings of copy
+    "repeat ntm": (1000, 2, {}),
+    "repeat ntm, end bit as any": (1000, 1, {}),
+    "repeat dnc": (1200, 2, {}),
+    "repeat lstm": (1200, 1, {}),
+    "recall ntm": (700, 3, {"sharpening": True}),
+    "recall ntm, unsharpened": (700, 1, {}),
+    "recall dnc": (1000, 2, {"associative_start": True} | MODERN),
+    "recall dnc, as published": (1000, 1, {"associative_start": True}),
+    "recall lstm": (2000, 2, {}),
 }
 BEYOND = {  # what each network is tested on: the settings it was trained on first
     "repeat": {
@@ -36,67 +57,107 @@ BEYOND = {  # what each network is tested on: the settings it was trained on fir
     },
     "recall": {"as trained": {}} | {f"{n} items": {"min_items": n, "max_items": n} for n in (8, 10, 12)},
 }
+WHOLE = 11  # passes: more than are asked for
+STAGES = ((0.3, 20, 1), (0.45, 10, 2), (0.55, 10, 3), (0.65, 10, 5), (1.0, 10, WHOLE))  # until when, rows, passes
 
 
-def growing(count=300):
-    """Repeat copy whose longest list and most repeats grow from 3 to 10 over the first `count` draws."""
-    drawn = 0
-
-    def draw(batch_size, generator):
-        nonlocal drawn
-        drawn += 1
-        most = min(10, 3 + 7 * drawn // count)
-        return repeat_copy_task(batch_size, generator, max_length=most, max_repeats=most)
-
-    return draw
-
-
-def build(model, inputs, outputs):
+def build(name, slots=32):
     """The controller of one kind; the plain LSTM has about as many parameters as the others."""
+    task, model = name.split(" ", 1)
+    _, inputs, outputs, content = TASKS[task]
     if model == "lstm":
-        return MemoryController(inputs, 80, outputs)
-    bank = NeuralMemoryBank(MemoryConfig(32, 16, 1, addressing=model, sharpening=False))
-    return MemoryController(inputs, 64, outputs, bank)
+        controller = MemoryController(inputs, 80, outputs)
+    else:
+        config = MemoryConfig(slots, 16, 1, addressing=model[:3], **{"sharpening": False} | RECIPES[name][2])
+        bank, direct = NeuralMemoryBank(config), task == "recall"
+        controller = MemoryController(inputs, 64, outputs, bank, input_to_interface=direct)
+    if not name.endswith("end bit as any"):
+        with torch.no_grad():
+            controller.output.weight[content:] = 0
+            controller.output.bias[content:] = -5
+    return controller
+
+
+def first_passes(batch, passes):
+    """Cut each answer of repeat copy after so many passes over its list; the marker still tells the true number."""
+    length = batch.inputs[..., -1].argmax(0)  # (B,) where the marker is
+    lengths = torch.minimum(batch.lengths, length + 1 + length * passes)
+    steps = int(lengths.max())
+    mask = batch.mask[:steps] * (torch.arange(steps).unsqueeze(1) < lengths)
+    return SequenceBatch(batch.inputs[:steps], batch.targets[:steps], mask, lengths)
 
 
 @torch.no_grad()
-def tested(controller, draw, count=128, **settings):
-    """Bits a sequence and share of wrong bits on fresh sequences."""
-    batch = draw(count, settings.pop("generator"), **settings)
+def tested(controller, batch, content):
+    """Bits a sequence, those of them that are the end bit's, and the share of wrong bits."""
     outputs, _ = controller(batch.inputs)
-    return float(bits_per_sequence(outputs, batch)), share_of_wrong_bits(outputs, batch)
+    said, due = outputs[..., :content], batch._replace(targets=batch.targets[..., :content])
+    bits = float(bits_per_sequence(outputs, batch))
+    end = bits - float(bits_per_sequence(said, due))
+    row = {"bits": bits, "end bits": end, "wrong": share_of_wrong_bits(outputs, batch)}
+    return {name: round(value, 5) for name, value in row.items()}
 
 
-def run(task, model, seed):
+class Lesson:
+    """A `draw` that leads through the stages of repeat copy and tests the controller on whole answers as it goes."""
+
+    def __init__(self, controller, task, updates, seed):
+        self.controller, self.task, self.updates = controller, task, updates
+        self.draw, *_, self.content = TASKS[task]
+        self.test = self.draw(128, torch.Generator().manual_seed(10_000 + seed))
+        self.curve, self.count, self.seconds, self.began = [], 0, 0.0, time.process_time()
+
+    def __call__(self, batch_size, generator):
+        if self.count % 50 == 0:
+            self.look()
+        self.count += 1
+        if self.task == "recall":
+            return self.draw(batch_size, generator)
+        rows, passes = next(stage[1:] for stage in STAGES if self.count <= stage[0] * self.updates)
+        return first_passes(self.draw(batch_size, generator, max_length=rows), passes)
+
+    def look(self):
+        """Note the updates, the processor's seconds without the tests, and the test."""
+        self.seconds += time.process_time() - self.began
+        row = {"updates": self.count, "seconds": round(self.seconds, 1)}
+        self.curve.append(row | tested(self.controller, self.test, self.content))
+        self.began = time.process_time()
+
+
+def run(name, seed):
     """Train one controller from nothing and test it on sequences drawn by another generator."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    draw, inputs, outputs, updates, _ = TASKS[task]
-    controller, began = build(model, inputs, outputs), time.process_time()
-    rate = 3e-3 if model == "lstm" else 1e-2
-    shown = growing() if task == "repeat" else draw
-    losses = train_on_sequences(controller, shown, updates, lr=rate, seed=seed)
-    row = {"task": task, "model": model, "seed": seed, "seconds": round(time.process_time() - began, 1)}
-    row["curve"] = [round(sum(losses[i : i + 50]) / 50, 3) for i in range(0, updates, 50)]
+    task, model = name.split(" ", 1)
+    updates, controller = RECIPES[name][0], build(name)
+    lesson = Lesson(controller, task, updates, seed)
+    train_on_sequences(controller, lesson, updates, lr=3e-3 if model == "lstm" else 1e-2, seed=seed, flat=0.6)
+    lesson.look()
+    row = {"task": task, "model": model, "seed": seed, "updates": updates, "seconds": lesson.curve[-1]["seconds"]}
     row["parameters"] = sum(p.numel() for p in controller.parameters())
-    generator = torch.Generator().manual_seed(20_000 + seed)
-    row["tests"] = {name: tested(controller, draw, generator=generator, **s) for name, s in BEYOND[task].items()}
+    row |= {"curve": lesson.curve, "tests": {}}
+    draw, *_, content = TASKS[task]
+    for slots in (32,) if model == "lstm" else (32, 64):  # no parameter depends on the number of slots
+        net, generator = build(name, slots), torch.Generator().manual_seed(20_000 + seed)
+        net.load_state_dict(controller.state_dict())
+        tests = {key: tested(net, draw(128, generator, **settings), content) for key, settings in BEYOND[task].items()}
+        row["tests"]["lstm" if model == "lstm" else f"{slots} slots"] = tests
     return row
 
 
 def main(names):
-    """Run the tasks and store what each run gave beside what is there of the others."""
+    """Run the recipes and store what each run gave beside what is there of the others."""
     path = RESULTS / "sequence_tasks.json"
-    for task in names:
-        for model in ("ntm", "dnc", "lstm"):
-            rows = [run(task, model, seed) for seed in range(TASKS[task][4])]
-            for row in rows:
-                print(task, model, row["seed"], row["seconds"], row["curve"][-1], row["tests"], flush=True)
-            stored = json.loads(path.read_text()) if path.exists() else {"runs": []}
-            stored["command"] = "python -m book.experiments.sequence_tasks"
-            stored |= {"versions": {"python": platform.python_version(), "torch": torch.__version__}}
-            stored["runs"] = [row for row in stored["runs"] if (row["task"], row["model"]) != (task, model)] + rows
-            path.write_text(json.dumps(stored, indent=1) + "\n")
+    for name in (recipe for recipe in RECIPES if recipe in names or recipe.split()[0] in names):
+        rows = []
+        for seed in range(RECIPES[name][1]):
+            rows.append(run(name, seed))
+            print(name, seed, rows[-1]["seconds"], rows[-1]["tests"], flush=True)
+        stored = json.loads(path.read_text()) if path.exists() else {"runs": []}
+        stored["command"] = "python -m book.experiments.sequence_tasks"
+        stored |= {"versions": {"python": platform.python_version(), "torch": torch.__version__}}
+        stored["runs"] = [row for row in stored["runs"] if f"{row['task']} {row['model']}" != name] + rows
+        path.write_text(json.dumps(stored, indent=1) + "\n")
 
 
 if __name__ == "__main__":
