@@ -8,7 +8,7 @@ and the same on fresh sequences of the lengths it was trained on and beyond, wit
 twice as many.
 
 Repeat copy needs two things beside the recipe of copy. The end bit starts as the rare event it is (its row of the
-output layer 0, its bias -5): else the gradient is first spent on its error, and the memory is found much later. And
+output layer 0, its bias -5): else the gradient is spent on it first, and the same training does not find the memory. And
 the answer grows by passes over the list: one pass over up to 20 rows, which is copy, then two, three and five passes
 over up to 10 rows, then the whole answer.
 
@@ -46,7 +46,7 @@ RECIPES = {  # updates, seeds, what the bank has beside the settings of copy
     "recall ntm": (700, 3, {"sharpening": True}),
     "recall ntm, unsharpened": (700, 1, {}),
     "recall dnc": (1000, 2, {"associative_start": True} | MODERN),
-    "recall dnc, as published": (1000, 1, {"associative_start": True}),
+    "recall dnc, unrefined": (1000, 1, {"associative_start": True}),
     "recall lstm": (2000, 2, {}),
 }
 BEYOND = {  # what each network is tested on: the settings it was trained on first
