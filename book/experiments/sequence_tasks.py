@@ -7,13 +7,13 @@ sequence, those of them that are the end bit's, and the share of wrong bits) wit
 and the same on fresh sequences of the lengths it was trained on and beyond, with as many slots as in training and with
 twice as many.
 
-Repeat copy needs two things beside the recipe of copy. The end bit starts as the rare event it is (its row of the
+Repeat copy has two things beside the recipe of copy. The end bit starts as the rare event it is (its row of the
 output layer 0, its bias -5): else the gradient is spent on it first, and the same training does not find the memory.
 And the answer grows by passes over the list: one pass over up to 20 rows, which is copy, then two, three and five
 passes over up to 10 rows, then the whole answer.
 
-Recall has no stages: on short lists the LSTM gets by without the memory. The memory's keys come from the input too,
-not only from the hidden state; the NTM sharpens, and the DNC starts as an associative memory and has the three
+Recall has no stages: growing from lists of two items was slower. The memory's keys come from the input too, not only
+from the hidden state; the NTM sharpens, and the DNC starts as an associative memory and has the three
 refinements of Csordás & Schmidhuber (2019).
 """
 
