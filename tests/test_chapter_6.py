@@ -1,11 +1,14 @@
 """What chapter 6 adds: the inner loop that computes the unchanged modules once; the ablation; the checks."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from neuralmem import checks, figures
+from book.experiments import ablation
+from neuralmem import MemoryConfig, NeuralMemoryBank, checks, figures
 from neuralmem.meta import MetaLearner
 from neuralmem.metrics import confidence_interval
 from neuralmem.tasks import recall_episodes, season_alphabets
@@ -153,3 +156,41 @@ def test_the_explorer_shows_the_chosen_visit_of_the_chosen_method():
     assert [bar.get_height() for bar in seasons.patches] == pytest.approx([0.3, 0.4])
     assert episodes.lines[0].get_ydata() == pytest.approx([0.5, 0.2])
     assert "visit 2" in seasons.get_title()
+
+
+# What the rules of chapter 0 promise
+
+
+@pytest.mark.parametrize("addressing", ["ntm", "dnc"])
+def test_two_writes_leave_two_different_rows(addressing):
+    """Rule 3. Content addressing alone cannot part equal rows; allocation can, and heads that start somewhere."""
+    written = {}
+    for kind in (addressing, "content"):
+        bank = NeuralMemoryBank(MemoryConfig(8, 4, 1, addressing=kind))
+        first, second = torch.randn(2, 1, bank.interface_size, generator=torch.Generator().manual_seed(0))
+        _, state = bank(first, bank.initial_state(1))
+        _, state = bank(second, state)
+        written[kind] = state.memory[0]
+    differences = {kind: float((rows - rows[:1]).abs().max()) for kind, rows in written.items()}
+    assert differences[addressing] > 1e-2 and differences["content"] < 1e-6
+
+
+def test_every_part_has_an_off_switch_and_a_row_with_the_part_off():
+    """Rules 4 and 5. The ablation has a row without each part; what is stored has all rows and the floor."""
+    for part in ("memory", "replay", "meta"):
+        assert ablation.METHODS["full"] - {part} in ablation.METHODS.values()
+    stored = json.loads((ablation.RESULTS / "ablation.json").read_text())
+    assert list(stored["results"]) == list(ablation.METHODS) and stored["seeds"] == list(ablation.SEEDS)
+    for lives in stored["results"].values():
+        assert len(lives) == 5 and all(0.4 < floor < 0.6 for life in lives for floor in life["constant"])
+
+
+def test_the_ablation_runs_in_small_and_repeats_itself():
+    settings = {"seeds": [7], "methods": ["full", "none"], "n_jobs": 1, "visits": (0, 1), "updates": 1, "schooling": 2}
+    first, again = (ablation.whole(**settings) for _ in range(2))
+    for method in settings["methods"]:
+        (life,), (other,) = first[method], again[method]
+        assert {**life, "seconds": 0} == {**other, "seconds": 0}
+        assert len(life["R"]) == 2 and len(life["prequential"][0]) == ablation.EPISODES
+        assert all(0 <= share <= 1 for share in ablation.quantities(life, settings["visits"]).values())
+        assert ablation.quantities(life, settings["visits"])["retention"] == life["R"][1][0]
