@@ -2,8 +2,10 @@
 
 import json
 import multiprocessing
+import os
 import pickle
 import random
+import signal
 import time
 
 import pytest
@@ -19,6 +21,7 @@ from neuralmem import (
     MetaLearner,
     NeuralMemoryBank,
 )
+from neuralmem import agent as agent_module
 from neuralmem.tasks import cosine_schedule
 
 STEPS = 40
@@ -130,6 +133,34 @@ def test_killed_at_twenty_moments_and_resumed_nothing_is_lost(tmp_path):
     whole.learn(stream())
     assert process.exitcode == 0
     assert_same(whole, load(path))
+
+
+def train_until_a_save_fails_half_way(path, count):
+    """As `train`, but killed in save number `count`, when half of the new file is on the disk."""
+
+    def die(file):
+        nonlocal count
+        count -= 1
+        if count == 0:
+            os.truncate(file, os.fstat(file).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    agent_module.os.fsync = die
+    train(path)
+
+
+def test_killed_in_the_middle_of_a_save_the_last_one_is_there(tmp_path):
+    path, context = tmp_path / "agent", multiprocessing.get_context("forkserver")
+    for count, steps in ((5, 4), (1, 4), (8, 11)):
+        process = context.Process(target=train_until_a_save_fails_half_way, args=(path, count))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL and load(path).steps == steps
+    train(path)
+    whole = make()
+    whole.learn(stream())
+    assert_same(whole, load(path))
+    assert [file.name for file in tmp_path.iterdir()] == ["agent"]
 
 
 class TestFilesThatAreNotWhole:
