@@ -107,6 +107,12 @@ def test_every_picture_says_what_it_shows(pages):
             assert not re.search(r"_images/|\.png$|^Figure$", alt), f"{entry}: {alt} is no description"
 
 
+@pytest.mark.parametrize("entry", toc_entries())
+def test_tables_are_tables_and_no_bars_and_dashes(entry, html_root):
+    html = (html_root / f"{entry}.html").read_text(encoding="utf-8")
+    assert not re.search(r"\|\s*(—|-{3})\s*\|", html)
+
+
 def test_ids_are_unique(pages):
     for entry, page in pages.items():
         twice = {name for name in page.ids if page.ids.count(name) > 1}
