@@ -54,24 +54,28 @@ def wrong_bits(controller, length, generator):
 class Stopwatch:
     """A `draw` that tests the controller every 50 draws, and counts the processor's seconds between the tests."""
 
-    def __init__(self, controller, draw, seed):
+    def __init__(self, controller, draw, seed, tests=256):
         self.controller, self.draw, self.curve, self.count, self.seconds = controller, draw, [], 0, 0.0
-        self.test = copy_task(256, torch.Generator().manual_seed(10_000 + seed))
+        self.test = draw(tests, torch.Generator().manual_seed(10_000 + seed))
         self.began = time.process_time()
 
-    def __call__(self, batch_size, generator):
+    def __call__(self, batch_size, generator, **settings):
         if self.count % 50 == 0:
             self.look()
         self.count += 1
-        return self.draw(batch_size, generator)
+        return self.draw(batch_size, generator, **settings)
 
     @torch.no_grad()
     def look(self):
-        """Note (updates, seconds, test error in bits a sequence)."""
+        """Note what `measured` gives; the seconds of doing so do not count."""
         self.seconds += time.process_time() - self.began
-        error = float(bits_per_sequence(self.controller(self.test.inputs)[0], self.test))
-        self.curve.append([self.count, round(self.seconds, 2), error])
+        self.curve.append(self.measured())
         self.began = time.process_time()
+
+    def measured(self):
+        """(updates, seconds, test error in bits a sequence)"""
+        error = float(bits_per_sequence(self.controller(self.test.inputs)[0], self.test))
+        return [self.count, round(self.seconds, 2), error]
 
 
 def run(model, seed):

@@ -20,11 +20,11 @@ refinements of Csordás & Schmidhuber (2019).
 import json
 import platform
 import sys
-import time
 from pathlib import Path
 
 import torch
 
+from book.experiments.copy_task import Stopwatch
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
 from neuralmem.tasks import (
     SequenceBatch,
@@ -98,30 +98,24 @@ def tested(controller, batch, content):
     return {name: round(value, 5) for name, value in row.items()}
 
 
-class Lesson:
+class Lesson(Stopwatch):
     """A `draw` that leads through the stages of repeat copy and tests the controller on whole answers as it goes."""
 
     def __init__(self, controller, task, updates, seed):
-        self.controller, self.task, self.updates = controller, task, updates
-        self.draw, *_, self.content = TASKS[task]
-        self.test = self.draw(128, torch.Generator().manual_seed(10_000 + seed))
-        self.curve, self.count, self.seconds, self.began = [], 0, 0.0, time.process_time()
+        draw, *_, self.content = TASKS[task]
+        super().__init__(controller, draw, seed, tests=128)
+        self.task, self.updates = task, updates
 
     def __call__(self, batch_size, generator):
-        if self.count % 50 == 0:
-            self.look()
-        self.count += 1
-        if self.task == "recall":
-            return self.draw(batch_size, generator)
-        rows, passes = next(stage[1:] for stage in STAGES if self.count <= stage[0] * self.updates)
-        return first_passes(self.draw(batch_size, generator, max_length=rows), passes)
+        if self.task == "repeat":
+            rows, passes = next(stage[1:] for stage in STAGES if self.count + 1 <= stage[0] * self.updates)
+            return first_passes(super().__call__(batch_size, generator, max_length=rows), passes)
+        return super().__call__(batch_size, generator)
 
-    def look(self):
-        """Note the updates, the processor's seconds without the tests, and the test."""
-        self.seconds += time.process_time() - self.began
+    def measured(self):
+        """The updates, the processor's seconds without the tests, and the test."""
         row = {"updates": self.count, "seconds": round(self.seconds, 1)}
-        self.curve.append(row | tested(self.controller, self.test, self.content))
-        self.began = time.process_time()
+        return row | tested(self.controller, self.test, self.content)
 
 
 def run(name, seed):
