@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ._validate import choice, finite, positive_int, real
 from .meta import MetaLearner
 from .replay import ExperienceReplay
-from .tasks import cosine_schedule
+from .training import cosine_schedule
 
 __all__ = ["ContinualLearningAgent", "cosine_schedule", "sweep"]
 

@@ -13,7 +13,8 @@ from neuralmem import (
     NeuralMemoryBank,
 )
 from neuralmem.agent import cosine_schedule
-from neuralmem.tasks import FOUR_TASKS, constant_errors, function_pairs, pairs_as_episodes, split_generator
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.functions import FOUR_TASKS, constant_errors, function_pairs, pairs_as_episodes
 
 
 def controller(seed=0, batch_first=False, addressing="dnc"):

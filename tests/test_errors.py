@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from neuralmem import ExperienceReplay, MemoryConfig, MemoryController, NeuralMemoryBank, metrics, tasks
+from neuralmem import ExperienceReplay, MemoryConfig, MemoryController, NeuralMemoryBank, metrics
 from neuralmem import addressing as A
 from neuralmem.bank import erase_and_add, read_memory
+from neuralmem.training import train_on_sequences
+from neuralmem.worlds.sequences import associative_recall_task, copy_task
 
 MEMORY, KEYS, STRENGTHS = torch.zeros(2, 5, 4), torch.zeros(2, 3, 4), torch.zeros(2, 3)
 ROWS, PAIRS = torch.zeros(2, 3, 5), torch.zeros(2, 5)
@@ -89,10 +91,10 @@ CASES = [
     ("a length too many", lambda: CONTROLLER(torch.zeros(4, 2, 3), lengths=[1, 2, 3]), ValueError, ["lengths", "(3,)"]),
     ("a length past the end", lambda: CONTROLLER(torch.zeros(4, 2, 3), lengths=[1, 5]), ValueError,
      ["lengths", "T=4", "5"]),
-    ("copy of nothing", lambda: tasks.copy_task(2, RNG, 0, 3), ValueError, ["min_length", "0"]),
-    ("copy from long to short", lambda: tasks.copy_task(2, RNG, 4, 3), ValueError, ["min_length", "4 and 3"]),
-    ("recall of one item", lambda: tasks.associative_recall_task(2, RNG, 1, 3), ValueError, ["min_items", "1"]),
-    ("training for no updates", lambda: tasks.train_on_sequences(CONTROLLER, None, 0), ValueError, ["updates", "0"]),
+    ("copy of nothing", lambda: copy_task(2, RNG, 0, 3), ValueError, ["min_length", "0"]),
+    ("copy from long to short", lambda: copy_task(2, RNG, 4, 3), ValueError, ["min_length", "4 and 3"]),
+    ("recall of one item", lambda: associative_recall_task(2, RNG, 1, 3), ValueError, ["min_items", "1"]),
+    ("training for no updates", lambda: train_on_sequences(CONTROLLER, None, None, 0), ValueError, ["updates", "0"]),
     ("an empty replay", lambda: ExperienceReplay(4).sample(2), IndexError, ["empty"]),
     ("a negative capacity", lambda: ExperienceReplay(-1), ValueError, ["capacity", "-1"]),
     ("an interval of one seed", lambda: metrics.confidence_interval([1.0]), ValueError, ["samples", "2 seeds"]),

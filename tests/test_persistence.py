@@ -22,7 +22,7 @@ from neuralmem import (
     NeuralMemoryBank,
 )
 from neuralmem import agent as agent_module
-from neuralmem.tasks import cosine_schedule
+from neuralmem.training import cosine_schedule
 
 STEPS = 40
 

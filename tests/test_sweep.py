@@ -11,7 +11,8 @@ import torch
 
 from neuralmem import ContinualLearningAgent
 from neuralmem.agent import sweep
-from neuralmem.tasks import function_pairs, split_generator
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.functions import function_pairs
 
 METHODS = {"slow": 0.001, "fast": 0.01}
 

@@ -23,7 +23,8 @@ from neuralmem.bank import MemoryConfig, NeuralMemoryBank
 from neuralmem.controller import MemoryController
 from neuralmem.meta import MetaLearner
 from neuralmem.replay import ExperienceReplay
-from neuralmem.tasks import asked_loss, recall_episodes, recall_sessions, season_alphabets, split_generator, wrong_bits
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.seasons import asked_loss, recall_episodes, recall_sessions, season_alphabets, wrong_bits
 
 SEASONS, VISITS = 5, (0, 1, 2, 3, 4, 1)  # the last visit is a return
 SCHOOL, UPDATES = 600, 150  # updates of schooling, of each visit (with ten looks at the error on the way)

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
-from neuralmem.tasks import bits_per_sequence, copy_task, share_of_wrong_bits, train_on_sequences
+from neuralmem.training import train_on_sequences
+from neuralmem.worlds.sequences import bits_per_sequence, copy_task, share_of_wrong_bits
 
 RESULTS = Path(__file__).parent.parent / "results"
 LENGTHS = (20, 40, 80, 120)
@@ -87,7 +88,7 @@ def run(model, seed):
     controller = build(model, **settings)
     watch = Stopwatch(controller, copy_task, seed)
     recipe = {"lr": 3e-3 if model == "lstm" else 1e-2} | {key: change[key] for key in change if key not in settings}
-    train_on_sequences(controller, watch, UPDATES.get(model, 500), seed=seed, **recipe)
+    train_on_sequences(controller, watch, bits_per_sequence, UPDATES.get(model, 500), seed=seed, **recipe)
     watch.look()
     row = {"model": model, "seed": seed, "curve": watch.curve, "wrong_bits": {}}
     row["parameters"] = sum(p.numel() for p in controller.parameters())

@@ -23,7 +23,9 @@ from neuralmem import (
     MetaLearner,
     NeuralMemoryBank,
 )
-from neuralmem.tasks import FOUR_TASKS, cosine_schedule, function_pairs, pairs_as_episodes, split_generator
+from neuralmem.training import cosine_schedule
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.functions import FOUR_TASKS, function_pairs, pairs_as_episodes
 
 RESULTS = Path(__file__).parents[1] / "results"
 SEEDS, UPDATES, BATCH, PAIRS, SUPPORT = range(5), 150, 16, 10, 5  # updates a task, episodes an update, pairs an episode

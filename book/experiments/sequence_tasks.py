@@ -26,13 +26,13 @@ import torch
 
 from book.experiments.copy_task import Stopwatch
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
-from neuralmem.tasks import (
+from neuralmem.training import train_on_sequences
+from neuralmem.worlds.sequences import (
     SequenceBatch,
     associative_recall_task,
     bits_per_sequence,
     repeat_copy_task,
     share_of_wrong_bits,
-    train_on_sequences,
 )
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -125,7 +125,8 @@ def run(name, seed):
     task, model = name.split(" ", 1)
     updates, controller = RECIPES[name][0], build(name)
     lesson = Lesson(controller, task, updates, seed)
-    train_on_sequences(controller, lesson, updates, lr=3e-3 if model == "lstm" else 1e-2, seed=seed, flat=0.6)
+    rate = 3e-3 if model == "lstm" else 1e-2
+    train_on_sequences(controller, lesson, bits_per_sequence, updates, lr=rate, seed=seed, flat=0.6)
     lesson.look()
     row = {"task": task, "model": model, "seed": seed, "updates": updates, "seconds": lesson.curve[-1]["seconds"]}
     row["parameters"] = sum(p.numel() for p in controller.parameters())

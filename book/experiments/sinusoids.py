@@ -17,7 +17,9 @@ import torch
 from torch import nn
 
 from neuralmem import MetaLearner
-from neuralmem.tasks import sinusoid_tasks, split_generator, train_meta
+from neuralmem.training import train_meta
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.sinusoids import sinusoid_tasks
 
 RESULTS = Path(__file__).parent.parent / "results"
 LEARNERS = {
@@ -53,7 +55,8 @@ def run(method, shots, seed):
     meta = MetaLearner(network(seed), **(LEARNERS[method] or {}))
     began = time.perf_counter()
     if LEARNERS[method] is not None:
-        train_meta(meta, lambda generator: sinusoid_tasks(TASKS, shots, QUERY, generator), UPDATES, lr=1e-2, seed=seed)
+        draws = split_generator("train", seed)
+        train_meta(meta, lambda generator: sinusoid_tasks(TASKS, shots, QUERY, generator), UPDATES, draws, lr=1e-2)
     seconds = time.perf_counter() - began
     validation = sinusoid_tasks(500, shots, 100, torch.Generator().manual_seed(10_000 + seed))
     test = sinusoid_tasks(1000, shots, 100, split_generator("test", seed))

@@ -22,7 +22,7 @@ from torch import nn
 
 from neuralmem import ExperienceReplay
 from neuralmem.metrics import confidence_interval
-from neuralmem.tasks import split_classes
+from neuralmem.worlds.digits import split_classes
 
 PUBLISHED = {"task": 98.98, "domain": 93.75, "class": 88.79}  # ER, 100 rows a class; van de Ven et al. 2022
 IDX = ["train-images", "train-labels", "t10k-images", "t10k-labels"]

@@ -17,7 +17,8 @@ import torch
 from conftest import ROOT
 
 from neuralmem import ContinualLearningAgent, ExperienceReplay, MemoryConfig, MemoryController, NeuralMemoryBank
-from neuralmem.tasks import function_pairs, split_generator
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.functions import function_pairs
 
 NEW, REPLAYED, PAIRS, ROUNDS = 32, 8, 10, 12
 LEAST = {False: 7, True: 9}

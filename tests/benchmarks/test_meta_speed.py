@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from neuralmem import MetaLearner
-from neuralmem.tasks import sinusoid_tasks, split_generator
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.sinusoids import sinusoid_tasks
 
 LEAST = {("torchopt", 1): 4, ("higher", 1): 8, ("torchopt", 5): 4, ("higher", 5): 4}
 """At least so many times as fast as each peer at 1 and 5 inner steps, even on a busy machine; the test prints more."""

@@ -1,4 +1,4 @@
-"""Chapter 5: its worlds, its figures and explorers, and the checks of its exercises."""
+"""Chapter 5: its figures and explorers, its stored runs, and the checks of its exercises."""
 
 import json
 
@@ -10,8 +10,9 @@ from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 
-from neuralmem import MetaLearner, checks, figures
-from neuralmem.tasks import digit_tasks, digits, sinusoid_tasks, split_generator, train_meta, turned_tasks
+from neuralmem import MetaLearner
+from neuralmem.teaching import figures
+from neuralmem.teaching.checks import chapter_5 as checks
 
 
 def pixels(figure):
@@ -23,85 +24,6 @@ def pixels(figure):
 def network():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
-
-
-# Worlds
-
-
-def test_a_sinusoid_task_is_one_wave_within_its_bounds():
-    support_x, support_y, query_x, query_y = sinusoid_tasks(200, 10, 30, split_generator("train", 0))
-    assert support_x.shape == (200, 10, 1) and query_y.shape == (200, 30, 1)
-    x, y = torch.cat([support_x, query_x], 1).double(), torch.cat([support_y, query_y], 1).double()
-    assert -5 <= x.min() < -4.9 < 4.9 < x.max() <= 5
-    waves = torch.cat([x.sin(), x.cos()], 2)  # a·sin(x - p) = a·cos(p)·sin x - a·sin(p)·cos x
-    weights = torch.linalg.lstsq(waves, y).solution
-    assert torch.allclose(waves @ weights, y, atol=1e-4)
-    amplitude, phase = weights.norm(dim=1), torch.atan2(-weights[:, 1], weights[:, 0])
-    assert 0.1 <= amplitude.min() < 0.3 and 4.8 < amplitude.max() <= 5 + 1e-5
-    assert phase.min() >= -1e-3 and phase.max() <= np.pi + 1e-3 and phase.std() > 0.7
-
-
-def test_digit_tasks_hold_the_classes_asked_for_and_share_no_image_between_the_sets():
-    (train_x, train_y), (test_x, test_y) = digits()
-    images, labels = torch.cat([train_x, test_x]), torch.cat([train_y, test_y])
-    label_of = {tuple(x.tolist()): int(y) for x, y in zip(images, labels, strict=True)}
-    classes = [1, 4, 6, 9]
-    support_x, support_y, query_x, query_y = digit_tasks(20, 2, 5, classes, split_generator("test", 0))
-    assert support_x.shape == (20, 6, 64) and query_x.shape == (20, 15, 64)
-    numbering = set()
-    for task in range(20):
-        support, query = ([tuple(row.tolist()) for row in part[task]] for part in (support_x, query_x))
-        assert not set(support) & set(query)
-        pairs = {(int(y), label_of[row]) for row, y in zip(support, support_y[task], strict=True)}
-        pairs |= {(int(y), label_of[row]) for row, y in zip(query, query_y[task], strict=True)}
-        assert len(pairs) == 3 and {label for _, label in pairs} <= set(classes)  # one class a number, the same in both
-        assert torch.bincount(support_y[task]).tolist() == [2, 2, 2]
-        numbering |= pairs
-    assert len(numbering) == 12  # each of the four classes gets each of the three numbers
-
-
-def test_turned_tasks_come_in_eight_positions_the_same_for_support_and_query():
-    image = torch.arange(9.0)
-    x, y = image.expand(200, 2, 9), torch.zeros(200, 2)
-    support_x, support_y, query_x, query_y = turned_tasks((x, y, x[:, :1], y[:, :1]), torch.Generator().manual_seed(0))
-    assert len({tuple(task[0].tolist()) for task in support_x}) == 8
-    assert torch.equal(support_x[:, :1], query_x) and torch.equal(support_x[:, 0], support_x[:, 1])
-    assert torch.equal(support_x.sort(-1).values, x) and (support_x[..., 4] == 4).all()  # the centre stays
-    assert support_y is y and query_y.shape == (200, 1)
-
-
-def test_train_and_test_tasks_differ():
-    train, test = (sinusoid_tasks(50, 1, 1, split_generator(split, 0))[0].flatten() for split in ("train", "test"))
-    assert not set(train.tolist()) & set(test.tolist())
-
-
-def test_train_meta_repeats_itself_and_lowers_the_outer_loss():
-    test, results = sinusoid_tasks(100, 10, 10, split_generator("test", 0)), []
-    for _ in range(2):
-        meta = MetaLearner(network(), inner_lr=0.01)
-        before = meta.task_losses(*test).mean().item()
-        train_meta(meta, lambda generator: sinusoid_tasks(10, 10, 10, generator), 60, lr=1e-2, seed=3)
-        results.append(meta.task_losses(*test).mean().item())
-    assert results[0] == results[1] < before
-
-
-ERROR_CASES = [
-    ("no support", lambda: sinusoid_tasks(2, 0, 5, torch.Generator()), ValueError, ["support", "0"]),
-    ("tasks a float", lambda: sinusoid_tasks(2.5, 1, 5, torch.Generator()), TypeError, ["tasks", "2.5"]),
-    ("too many ways", lambda: digit_tasks(1, 1, 1, [0, 1], torch.Generator(), 3), ValueError, ["ways", "2", "3"]),
-    ("too few images", lambda: digit_tasks(1, 99, 99, [0, 1, 2], torch.Generator()), ValueError, ["shots", "99 + 99"]),
-    ("no updates", lambda: train_meta(MetaLearner(network()), None, 0), ValueError, ["updates", "0"]),
-]
-
-
-@pytest.mark.parametrize(("label", "call", "kind", "words"), ERROR_CASES, ids=[case[0] for case in ERROR_CASES])
-def test_wrong_input_is_named(label, call, kind, words):
-    with pytest.raises(kind) as caught:
-        call()
-    assert all(word in str(caught.value) for word in words), str(caught.value)
-
-
-# Figures
 
 
 def test_figures_hold_what_they_are_given():
@@ -145,9 +67,6 @@ def test_explorers_move_with_each_knob():
             assert moved.shape != still.shape or (moved != still).any(), name
 
 
-# Stored results
-
-
 def test_the_stored_runs_are_whole():
     stored = json.loads((ROOT / "book" / "results" / "sinusoids.json").read_text())
     runs = {(run["method"], run["shots"], run["seed"]) for run in stored["runs"]}
@@ -155,9 +74,6 @@ def test_the_stored_runs_are_whole():
     assert len(methods) == 7 and len(stored["runs"]) == len(runs) == 5 * (7 + 4)
     for run in stored["runs"]:
         assert set(run["own"]) == set(run["tuned"]) == set(run["rate"]) == {"0", "1", "10"}
-
-
-# Checks of the exercises
 
 
 def inner(loss, start, rate, steps, create_graph=True):

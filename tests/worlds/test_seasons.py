@@ -3,14 +3,8 @@
 import pytest
 import torch
 
-from neuralmem.tasks import (
-    asked_loss,
-    recall_episodes,
-    recall_sessions,
-    season_alphabets,
-    split_generator,
-    wrong_bits,
-)
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.seasons import asked_loss, recall_episodes, recall_sessions, season_alphabets, wrong_bits
 
 
 def generator(seed=0):

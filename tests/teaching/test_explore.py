@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neuralmem.explore import explore
+from neuralmem.teaching.explore import explore
 
 
 def bars(height=1.0, name="one"):

@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from book.experiments import ablation
-from neuralmem import MemoryConfig, NeuralMemoryBank, checks, figures
+from neuralmem import MemoryConfig, NeuralMemoryBank
 from neuralmem.meta import MetaLearner
 from neuralmem.metrics import confidence_interval
-from neuralmem.tasks import recall_episodes, season_alphabets
+from neuralmem.teaching import figures
+from neuralmem.teaching.checks import chapter_6 as checks
+from neuralmem.worlds.seasons import recall_episodes, season_alphabets
 
 
 class Whole(nn.Module):

@@ -1,0 +1,1 @@
+"""Checks of the exercises, a file a chapter; `judge` is what they share."""

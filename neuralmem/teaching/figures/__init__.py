@@ -1,0 +1,9 @@
+"""One function per kind of figure: arrays in, a matplotlib Figure out. A file a subject; `style` is shared."""
+
+from .agent import *
+from .controller import *
+from .demo import *
+from .memory import *
+from .meta import *
+from .replay import *
+from .style import *

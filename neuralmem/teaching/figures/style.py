@@ -1,0 +1,68 @@
+"""The common style: one meaning for each colour, sharp pictures, and the axes every subject uses."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ...metrics import confidence_interval
+
+__all__ = [
+    "COLOURS",
+    "heatmap",
+    "measured_curves",
+    "new_figure",
+]
+
+
+COLOURS = {
+    "memory": "#0072B2",
+    "replay": "#E69F00",
+    "meta": "#009E73",
+    "full": "#D55E00",
+    "baseline": "#6E6E6E",
+    "ceiling": "#CC79A7",
+}
+"""Hex colour of each role."""
+
+
+def new_figure(width=6.0, height=3.2, rows=1, columns=1, **kwargs):
+    """Return (figure, axes) on an opaque white background, closed so that it is shown only where it is returned.
+
+    `width` and `height` are in inches; other arguments go to `plt.subplots`.
+    """
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **kwargs)
+    figure.set_facecolor("white")
+    plt.close(figure)
+    return figure, axes
+
+
+def heatmap(matrix, title="", xlabel="slot", ylabel="", ax=None, value_range=(None, None)):
+    """Draw a matrix (rows, columns) as a heat map with a colour bar and return its Figure."""
+    figure, ax = new_figure() if ax is None else (ax.figure, ax)
+    low, high = value_range
+    image = ax.imshow(np.asarray(matrix), aspect="auto", cmap="viridis", interpolation="nearest", vmin=low, vmax=high)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    figure.colorbar(image, ax=ax)
+    return figure
+
+
+def measured_curves(panels, xlabel, ylabel, roles=None, **axes_settings):
+    """Draw means over seeds with 95 % bands against x, one panel a title, and return the Figure.
+
+    `panels` maps a title to (x, curves) and `curves` a label to samples (seeds, X), or to a closed form (X,), drawn
+    dashed; `roles` maps a label to a role of COLOURS. Other arguments go to `Axes.set`.
+    """
+    figure, axes = new_figure(4.2 * len(panels) + 0.6, 3.2, columns=len(panels), sharey=True, squeeze=False)
+    for ax, (title, (x, curves)) in zip(axes[0], panels.items(), strict=True):
+        for (label, samples), marker in zip(curves.items(), "osv^Dxos", strict=False):
+            samples = np.asarray(samples, dtype=float)
+            colour = COLOURS.get((roles or {}).get(label, "memory" if samples.ndim > 1 else ""), "black")
+            if samples.ndim == 1:
+                ax.plot(x, samples, "--", color=colour, label=label, linewidth=1.2)
+                continue
+            mean, half = confidence_interval(samples)
+            ax.plot(x, mean, marker=marker, markersize=4, color=colour, label=label)
+            ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
+        ax.set(title=title, xlabel=xlabel, **axes_settings)
+    axes[0, 0].set_ylabel(ylabel)
+    max(axes[0][::-1], key=lambda ax: len(ax.lines)).legend(fontsize=8)
+    return figure

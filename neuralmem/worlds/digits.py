@@ -1,0 +1,113 @@
+"""scikit-learn's digits: split into tasks of two classes (chapter 4), and as few-shot tasks (chapter 5)."""
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+import torch
+
+from .._validate import choice, positive_int
+
+
+class ClassTask(NamedTuple):
+    """One task of a split: what to train on and what to test on. Fields are tensors; n rows, O outputs of the model.
+
+    `*_x` (n, D) floats; `*_y` (n,) the output that is right; `mask` (O,) the outputs among which the model may choose.
+    """
+
+    train_x: torch.Tensor
+    train_y: torch.Tensor
+    test_x: torch.Tensor
+    test_y: torch.Tensor
+    mask: torch.Tensor
+
+
+def split_classes(train, test, scenario, classes_per_task=2):
+    """Cut a classification into a sequence of ClassTasks of a few classes each, in one of three scenarios (chapter 4).
+
+    "task": the model is told the task, so it chooses among that task's classes only; "domain": it is not told, but only
+    asked which of its classes (the first, the second ...) it is; "class": it must choose among all (van de Ven et
+    al. 2022). train and test are pairs x (n, D), y (n,) with classes 0, 1, ... Raises ValueError for another scenario.
+    """
+    choice("scenario", scenario, ("task", "domain", "class"))
+    count = int(train[1].max()) + 1
+    if count % positive_int("classes_per_task", classes_per_task):
+        raise ValueError(f"classes_per_task must divide the {count} classes, got {classes_per_task}")
+    tasks = []
+    for first in range(0, count, classes_per_task):
+        label, outputs = torch.arange(count), count
+        if scenario == "domain":
+            label, outputs = label % classes_per_task, classes_per_task
+        mask = torch.ones(outputs, dtype=torch.bool)
+        if scenario == "task":
+            mask = (label >= first) & (label < first + classes_per_task)
+        parts = []
+        for x, y in (train, test):
+            rows = (y >= first) & (y < first + classes_per_task)
+            parts += [x[rows], label[y[rows]]]
+        tasks.append(ClassTask(*parts, mask))
+    return tasks
+
+
+def digits():
+    """scikit-learn's 1,797 digits of 8 x 8 pixels as (train, test): pairs x (n, 64) in [0, 1], y (n,) in 0..9.
+
+    The split is fixed: every fourth image of each class is for testing.
+    """
+    from sklearn.datasets import load_digits  # here, because it takes a second to import
+
+    x, y = map(torch.from_numpy, load_digits(return_X_y=True))
+    rank = torch.stack([(y[: i + 1] == y[i]).sum() for i in range(len(y))])  # the how manieth of its class
+    x, held_out = (x / 16).float(), rank % 4 == 0
+    return (x[~held_out], y[~held_out]), (x[held_out], y[held_out])
+
+
+@cache
+def _all_digits():
+    """The digits of both splits together, read once."""
+    return tuple(map(torch.cat, zip(*digits(), strict=True)))
+
+
+def split_digits(scenario):
+    """The digits as 5 ClassTasks of 2 classes each: 0 and 1, 2 and 3, ... (chapter 4); scenario as in split_classes."""
+    return split_classes(*digits(), scenario)
+
+
+def digit_tasks(tasks, shots, query, classes, generator, ways=3):
+    """Few-shot tasks on the digits: tell `ways` of `classes` apart, from `shots` examples of each (chapter 5).
+
+    Classes are drawn and numbered anew for each task; no image is in both sets. Returns support_x (K, ways·shots, 64),
+    support_y (K, ways·shots) in 0..ways-1, query_x and query_y the same with `query` rows a class. Raises ValueError.
+    """
+    if not 2 <= positive_int("ways", ways) <= len(classes):
+        raise ValueError(f"ways must lie in 2..{len(classes)} for {len(classes)} classes, got {ways}")
+    x, y = _all_digits()
+    rows = [(y == label).nonzero().squeeze(1) for label in classes]
+    fewest = min(map(len, rows))
+    if positive_int("shots", shots) + positive_int("query", query) > fewest:
+        raise ValueError(f"shots + query must be at most {fewest} images a class, got {shots} + {query}")
+    table = torch.stack([row[:fewest] for row in rows])  # (classes, fewest)
+    chosen = torch.rand(tasks, len(classes), generator=generator).argsort(1)[:, :ways]
+    order = torch.rand(tasks, ways, fewest, generator=generator).argsort(2)[:, :, : shots + query]
+    images = x[table[chosen].gather(2, order)]  # (K, ways, shots + query, 64)
+    labels = torch.arange(ways).view(1, ways, 1).expand(images.shape[:3])
+    parts = images[:, :, :shots], labels[:, :, :shots], images[:, :, shots:], labels[:, :, shots:]
+    return tuple(part.flatten(1, 2) for part in parts)
+
+
+def turned_tasks(sets, generator):
+    """Few-shot tasks of square images with each task's images in one of 8 positions: turned and mirrored (chapter 5).
+
+    `sets` is (support_x, support_y, query_x, query_y), x (K, n, side·side); returned is the same with x turned.
+    """
+    support_x, support_y, query_x, query_y = sets
+    positions = torch.randint(8, (len(support_x),), generator=generator).tolist()
+    side = math.isqrt(support_x.shape[-1])
+
+    def turn(x):
+        images = x.unflatten(-1, (side, side))
+        images = [task.mT if place > 3 else task for task, place in zip(images, positions, strict=True)]
+        turned = [torch.rot90(task, place % 4, (-2, -1)) for task, place in zip(images, positions, strict=True)]
+        return torch.stack(turned).flatten(-2)
+
+    return turn(support_x), support_y, turn(query_x), query_y

@@ -1,0 +1,45 @@
+"""Sine waves as tasks."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neuralmem.worlds import split_generator
+from neuralmem.worlds.sinusoids import sinusoid_tasks
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def test_a_sinusoid_task_is_one_wave_within_its_bounds():
+    support_x, support_y, query_x, query_y = sinusoid_tasks(200, 10, 30, split_generator("train", 0))
+    assert support_x.shape == (200, 10, 1) and query_y.shape == (200, 30, 1)
+    x, y = torch.cat([support_x, query_x], 1).double(), torch.cat([support_y, query_y], 1).double()
+    assert -5 <= x.min() < -4.9 < 4.9 < x.max() <= 5
+    waves = torch.cat([x.sin(), x.cos()], 2)  # a·sin(x - p) = a·cos(p)·sin x - a·sin(p)·cos x
+    weights = torch.linalg.lstsq(waves, y).solution
+    assert torch.allclose(waves @ weights, y, atol=1e-4)
+    amplitude, phase = weights.norm(dim=1), torch.atan2(-weights[:, 1], weights[:, 0])
+    assert 0.1 <= amplitude.min() < 0.3 and 4.8 < amplitude.max() <= 5 + 1e-5
+    assert phase.min() >= -1e-3 and phase.max() <= np.pi + 1e-3 and phase.std() > 0.7
+
+
+def test_train_and_test_tasks_differ():
+    train, test = (sinusoid_tasks(50, 1, 1, split_generator(split, 0))[0].flatten() for split in ("train", "test"))
+    assert not set(train.tolist()) & set(test.tolist())
+
+
+ERROR_CASES = [
+    ("no support", lambda: sinusoid_tasks(2, 0, 5, torch.Generator()), ValueError, ["support", "0"]),
+    ("tasks a float", lambda: sinusoid_tasks(2.5, 1, 5, torch.Generator()), TypeError, ["tasks", "2.5"]),
+]
+
+
+@pytest.mark.parametrize(("label", "call", "kind", "words"), ERROR_CASES, ids=[case[0] for case in ERROR_CASES])
+def test_wrong_input_is_named(label, call, kind, words):
+    with pytest.raises(kind) as caught:
+        call()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
