@@ -129,7 +129,8 @@ def test_code_cells_are_many_and_short(path):
     assert max(lengths) <= 25, f"the longest has {max(lengths)} lines:\n{cells[lengths.index(max(lengths))].source}"
     for cell in cells:
         imports = [line for line in code_lines(cell) if re.match(r"(import|from) ", line)]
-        assert len(imports) <= 6, f"{len(imports)} lines of imports: {imports}"
+        most = 12 if "hide-input" in tags(cell) else 6  # a folded cell is not in the reader's way
+        assert len(imports) <= most, f"{len(imports)} lines of imports: {imports}"
 
 
 def test_no_plotting_code_and_no_paths_in_cells(path):
