@@ -1,0 +1,85 @@
+"""Tables of results as readers know them: one row a method, one column a quantity, mean and interval over seeds."""
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..metrics import confidence_interval
+
+__all__ = ["ResultTable", "results_table"]
+
+
+class ResultTable:
+    """What `results_table` returns: shown as an HTML table, as text where there is none; `frame` holds the cells."""
+
+    def __init__(self, frame: pd.DataFrame, marked: pd.DataFrame, caption: str):
+        self.frame, self.marked, self.caption = frame, marked, caption
+
+    def __repr__(self) -> str:
+        return f"{self.caption}\n{self.frame.to_string()}" if self.caption else self.frame.to_string()
+
+    def _repr_html_(self) -> str:
+        bold = self.marked.map(lambda best: "font-weight: bold" if best else "")
+        style = self.frame.style.apply(lambda _: bold, axis=None).set_table_attributes('class="results dataframe"')
+        style.set_uuid("table").set_caption(self.caption or None)
+        return style.to_html(cell_ids=False)
+
+
+def results_table(
+    rows: Mapping[str, Mapping[str, Any]],
+    caption: str = "",
+    best: str | Mapping[str, str] | None = None,
+    digits: int | Mapping[str, int] = 3,
+    corner: str = "",
+) -> ResultTable:
+    """A table of results: `rows` maps a method to a dict of column ("error, bits") to its value.
+
+    A value is one sample a seed (seeds,), shown as mean ± half-width of the 95 % interval, a number, or a text. `best`
+    is "min" or "max", or says so by column: the best mean of such a column is bold. `digits` after the point, for all
+    columns or by column. A row may lack a column: the cell stays empty. Put the units into the columns' names; a
+    table of trained numbers belongs in a cell tagged `nbval-ignore-output`. Raises ValueError or TypeError.
+    """
+    if not rows:
+        raise ValueError("rows must hold at least one row, got none")
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    wanted = {column: best for column in columns} if isinstance(best, str) else dict(best or {})
+    places = {column: digits for column in columns} if isinstance(digits, int) else dict(digits)
+    for column, way in wanted.items():
+        if column not in columns or way not in ("min", "max"):
+            raise ValueError(f"best must be 'min' or 'max' for columns of the table, got {way!r} for {column!r}")
+    cells = {name: {c: _cell(row.get(c), places.get(c, 3)) for c in columns} for name, row in rows.items()}
+    frame = pd.DataFrame([[cells[name][c][0] for c in columns] for name in rows], list(rows), columns)
+    frame.columns.name = corner or None
+    marked = pd.DataFrame(False, frame.index, frame.columns)
+    for column, way in wanted.items():
+        means = {name: cells[name][column][1] for name in rows if cells[name][column][1] is not None}
+        if means:
+            target = min(means.values()) if way == "min" else max(means.values())
+            for name, mean in means.items():
+                marked.loc[name, column] = mean == target
+    return ResultTable(frame, marked, caption)
+
+
+def _cell(value: Any, digits: int) -> tuple[str, float | None]:
+    """The text of a cell, and the mean by which it is compared (None for a text)."""
+    if value is None:
+        return "", None
+    if isinstance(value, str):
+        return value, None
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return _number(float(value), digits), float(value)
+    samples = np.asarray(value, dtype=float)
+    if samples.ndim != 1:
+        raise ValueError(f"a cell must be a number, a text or (seeds,) samples, got shape {samples.shape}")
+    if len(samples) == 1:
+        return _number(float(samples[0]), digits), float(samples[0])
+    mean, half = confidence_interval(samples)
+    return f"{_number(float(mean), digits)} ± {_number(float(half), digits)}", float(mean)
+
+
+def _number(value: float, digits: int) -> str:
+    """A number with `digits` after the point, and with a true minus sign."""
+    return f"{value:,.{digits}f}".replace("-", "−")
