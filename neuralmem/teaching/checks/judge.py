@@ -93,8 +93,9 @@ def find_problem(function, reference, instances, mistakes=(), gradients=()):
     ignored = _ignored(function, reference, list(instances.values()))
     if ignored:
         return f"Wrong values: the result does not depend on {ignored}, and it must."
-    if len(wrong) < len(instances):
-        return f"Right on {len(instances) - len(wrong)} of {len(instances)} cases, wrong for {label}: got {_short(got)}."
+    right = len(instances) - len(wrong)
+    if right:
+        return f"Right on {right} of {len(instances)} cases, wrong for {label}: got {_short(got)}."
     return f"Right shape, wrong values: for {label} got {_short(got)}."
 
 
