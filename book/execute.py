@@ -32,11 +32,21 @@ def tidy(notebook):
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell["outputs"] = _joined(cell.outputs)
+            _show_at_its_size(cell)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     return notebook
+
+
+def _show_at_its_size(cell):
+    """Tell the page how wide the cell's picture was drawn, since its file has more pixels for sharp screens."""
+    for output in cell.outputs:
+        width = output.get("metadata", {}).get("image/png", {}).get("width")
+        if width:
+            shown = cell.metadata.setdefault("mystnb", {}).setdefault("image", {})
+            shown["width"] = f"{width}px"
 
 
 def _joined(outputs):

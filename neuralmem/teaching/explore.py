@@ -1,28 +1,32 @@
-"""An interactive figure: alive with a kernel, alive without one, still on paper.
-
-Its button plays the slider that was moved last, the first one at the start; in a cell tagged `play` it starts so.
-"""
+"""An interactive figure: alive with a kernel, alive without one, still on paper."""
 
 import base64
-import io
 import itertools
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from PIL import Image
+
+from .figures.style import picture
 
 MOST_FRAMES = 200
 PLAYER = Template(Path(__file__).with_name("explorer.html").read_text(encoding="utf-8"))
-CONTROL = Template(
+SLIDER = Template(
     '<label><span>$name</span><input type="range" name="$name" min="0" max="$last" step="1" value="$index" '
-    'autocomplete="off" data-values="$values" aria-valuetext="$value"><output>$value</output></label>'
+    'autocomplete="off" data-values="$values" aria-valuetext="$value"$plays><span class="value">$value</span></label>'
 )
+BUTTONS = Template('<fieldset data-values="$values"><legend>$name</legend>$buttons</fieldset>')
+BUTTON = Template(
+    '<label><input type="radio" name="$group" value="$index" autocomplete="off"$checked><span>$value</span></label>'
+)
+PLAY = '<button type="button">Play</button>'
 
 
 def _text(value):
@@ -32,74 +36,93 @@ def _text(value):
 class Explorer:
     """What `explore` returns: widgets where a kernel runs, a player of stored frames elsewhere."""
 
-    def __init__(self, function, start, options):
-        self.function, self.options = function, options
+    def __init__(self, function, start, play, names, options):
+        self.function, self.play, self.options = function, play, options
         self.start = {name: start.get(name, values[0]) for name, values in options.items()}
+        self.names = {name: names.get(name, name.replace("_", " ")) for name in options}
         words = (function.__doc__ or getattr(function, "__name__", "figure")).strip().split("\n\n")[0]
         label = " ".join(words.replace("`", "").split()).removeprefix("Draw ")
         self.label = label[:1].upper() + label[1:]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         frames = math.prod(map(len, self.options.values()))
         return f"Explorer({getattr(self.function, '__name__', 'function')}, {frames} frames)"
 
-    def png(self, **values):
-        """Call the function and return its Figure as the bytes of a small PNG (128 colours)."""
+    def draw(self, **values: Any) -> tuple[bytes, tuple[int, int], str]:
+        """Call the function: its picture as WebP bytes, its size on the page in pixels, and what is seen in it."""
         figure = self.function(**values)
         if not isinstance(figure, Figure):
             raise TypeError(f"function must return a matplotlib Figure, got {type(figure).__name__} for {values}")
-        drawn, small = io.BytesIO(), io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=100, facecolor="white")
+        drawn = picture(figure, "WEBP", 64, quality=100, method=4)
+        width, height = (round(100 * side) for side in figure.get_size_inches())
         plt.close(figure)
-        Image.open(drawn).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-        return small.getvalue()
+        settings = ", ".join(f"{self.names[name]} {_text(value)}" for name, value in values.items())
+        return drawn, (width, height), getattr(figure, "seen", settings)
 
-    def alt(self, values):
-        """Return the alternative text of the picture drawn for `values`."""
-        return f"{self.label} Here: " + ", ".join(f"{name} = {_text(value)}" for name, value in values.items()) + "."
-
-    def html(self):
+    def html(self) -> str:
         """Draw every combination of the options and return the player, a fragment of HTML that needs nothing else."""
         combinations = list(itertools.product(*self.options.values()))
-        pictures = [self.png(**dict(zip(self.options, values, strict=True))) for values in combinations]
-        frames = [base64.b64encode(picture).decode() for picture in pictures]
-        controls = []
-        for name, values in self.options.items():
-            texts, index = [_text(value) for value in values], values.index(self.start[name])
-            quoted = {"name": escape(name), "value": escape(texts[index]), "values": escape(json.dumps(texts))}
-            controls.append(CONTROL.substitute(quoted, last=len(values) - 1, index=index))
+        drawn = [self.draw(**dict(zip(self.options, values, strict=True))) for values in combinations]
+        frames = [base64.b64encode(data).decode() for data, _, _ in drawn]
+        key = sha1("".join([self.label, *self.names.values(), *frames]).encode()).hexdigest()[:10]
+        first = combinations.index(tuple(self.start.values()))
+        width, height = drawn[first][1]
         return PLAYER.substitute(
-            key=sha1("".join([self.label, *controls, *frames]).encode()).hexdigest()[:10],
+            key=key,
             label=escape(self.label),
-            source="data:image/png;base64," + frames[combinations.index(tuple(self.start.values()))],
-            alt=escape(self.alt(self.start)),
-            controls="\n".join(controls),
+            frame=frames[first],
+            width=width,
+            height=height,
+            seen=escape(drawn[first][2]),
+            controls="\n".join(self._control(name, values, key) for name, values in self.options.items()),
+            play=PLAY if self.play else "",
             frames=json.dumps(frames),
+            said=json.dumps([seen for _, _, seen in drawn]).replace("<", "\\u003c"),
         )
+
+    def _control(self, name, values, key):
+        """The HTML of one option: a slider for quantities, buttons for choices."""
+        texts, index = [_text(value) for value in values], values.index(self.start[name])
+        quoted = {"name": escape(self.names[name]), "values": escape(json.dumps(texts))}
+        if not _is_choice(values):
+            plays = ' data-plays="yes"' if name == self.play else ""
+            return SLIDER.substitute(quoted, value=escape(texts[index]), last=len(values) - 1, index=index, plays=plays)
+        buttons = []
+        for place, text in enumerate(texts):
+            checked = " checked" if place == index else ""
+            group = f"{key}-{escape(name)}"
+            buttons.append(BUTTON.substitute(group=group, index=place, value=escape(text), checked=checked))
+        return BUTTONS.substitute(quoted, buttons="".join(buttons))
 
     def widget(self):
         """Return ipywidgets controls that call the function at each move, so that edited code shows."""
         import ipywidgets
 
-        sliders = {}
+        controls = {}
         for name, values in self.options.items():
+            kind = ipywidgets.ToggleButtons if _is_choice(values) else ipywidgets.SelectionSlider
             labelled = [(_text(value), value) for value in values]
-            sliders[name] = ipywidgets.SelectionSlider(options=labelled, value=self.start[name], description=name)
-            sliders[name].style.description_width = "8em"
-        picture = ipywidgets.HTML()
+            controls[name] = kind(options=labelled, value=self.start[name], description=self.names[name])
+            controls[name].style.description_width = "10em"
+            if kind is ipywidgets.SelectionSlider:
+                controls[name].layout.width = "32em"
+        shown = ipywidgets.HTML()
 
         def show(_=None):
-            values = {name: slider.value for name, slider in sliders.items()}
+            values = {name: control.value for name, control in controls.items()}
             try:
-                source = base64.b64encode(self.png(**values)).decode()
-                picture.value = f'<img src="data:image/png;base64,{source}" alt="{escape(self.alt(values))}">'
+                data, (width, height), seen = self.draw(**values)
+                source = "data:image/webp;base64," + base64.b64encode(data).decode()
+                size = f'width="{width}" height="{height}" style="max-width: 100%; height: auto"'
+                alt = escape(f"{self.label} {seen}")
+                shown.value = f'<img src="{source}" alt="{alt}" {size}><p>{escape(seen)}</p>'
             except Exception as error:  # a reader's edit is in error: say so where the picture was
-                picture.value = f"<pre>{escape(f'{type(error).__name__}: {error}')}</pre>"
+                shown.value = f"<pre>{escape(f'{type(error).__name__}: {error}')}</pre>"
 
-        for slider in sliders.values():
-            slider.observe(show, "value")
+        for control in controls.values():
+            control.observe(show, "value")
         show()
-        return ipywidgets.VBox([picture, *sliders.values()])
+        return ipywidgets.VBox([shown, *controls.values()])
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         bundle = {"text/plain": repr(self), "text/html": self.html()}
@@ -109,13 +132,26 @@ class Explorer:
             return bundle
 
 
-def explore(function, start=None, **options):
-    """Return an interactive figure: one slider an option, each option a list of values.
+def _is_choice(values):
+    """Whether an option's values are choices rather than quantities."""
+    return any(isinstance(value, str | bool) for value in values)
 
-    `function(**values)` draws one matplotlib Figure; `start` maps options to the values shown first (default: each
-    list's first). The first paragraph of the function's docstring is the picture's alternative text. Raises TypeError
-    for an option that is no list and a function that returns no Figure, ValueError for no options, an empty list, a
-    start value that is not in its list, and more than 200 combinations.
+
+def explore(
+    function: Callable[..., Figure],
+    start: Mapping[str, Any] | None = None,
+    play: str | None = None,
+    names: Mapping[str, str] | None = None,
+    **options: Sequence[Any],
+) -> Explorer:
+    """Return an interactive figure: a slider for each option of numbers, buttons for each option of words.
+
+    `function(**values)` draws one matplotlib Figure; if the Figure has an attribute `seen`, a sentence on what is to
+    be seen in it, that sentence is shown below and read aloud. Each option is a list of values; `start` maps options to
+    the values shown first (default: each list's first); `names` maps options to the words shown; `play` names the
+    option that stands for time: a button moves it to its end. The first paragraph of the function's docstring is the
+    picture's label. Raises TypeError for an option that is no list and a function that returns no Figure, ValueError
+    for no options, an empty list, a start, name or play that is not among them, and more than 200 combinations.
     """
     if not callable(function):
         raise TypeError(f"function must be callable, got {type(function).__name__}")
@@ -128,11 +164,22 @@ def explore(function, start=None, **options):
             raise ValueError(f"{name} must hold at least one value, got an empty list")
     options = {name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in options.items()}
     for name, value in (start or {}).items():
-        if name not in options:
-            raise ValueError(f"start must name options only ({', '.join(options)}), got {name!r}")
+        _known("start", name, options)
         if value not in options[name]:
             raise ValueError(f"start must hold a value of {name} ({options[name]}), got {value!r}")
+    for name in names or {}:
+        _known("names", name, options)
+    if play is not None:
+        _known("play", play, options)
+        if _is_choice(options[play]):
+            raise ValueError(f"play must name an option of numbers, got {play!r} with {options[play]}")
     frames = math.prod(map(len, options.values()))
     if frames > MOST_FRAMES:
         raise ValueError(f"options must have at most {MOST_FRAMES} combinations, got {frames}: shorten a list")
-    return Explorer(function, start or {}, options)
+    return Explorer(function, start or {}, play, names or {}, options)
+
+
+def _known(argument, name, options):
+    """Raise unless `name` is one of the options."""
+    if name not in options:
+        raise ValueError(f"{argument} must name options only ({', '.join(options)}), got {name!r}")

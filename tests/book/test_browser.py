@@ -82,38 +82,49 @@ def test_explorers_move_by_keyboard(path, visit, html_root):
         explorer, picture = explorers.nth(number), explorers.nth(number).locator("img")
         rest = [explorers.nth(i).locator("img") for i in range(explorers.count()) if i != number]
         before = [other.get_attribute("src") for other in rest]
-        for which, control in enumerate(explorer.locator("input").all()):
+        for control in explorer.locator("input[type=range]").all():
             last, seen = int(control.get_attribute("max")), set()
             control.focus()
             page.keyboard.press("Home")
             for _ in range(last + 1):
                 seen.add(picture.get_attribute("src"))
-                said = explorer.locator("output").nth(which).inner_text()
+                said = control.locator("xpath=..").locator(".value").inner_text()
                 assert said == control.get_attribute("aria-valuetext")
-                assert f"{control.get_attribute('name')} = {said}" in picture.get_attribute("alt")
+                assert explorer.locator(".seen").inner_text() in picture.get_attribute("alt")
                 page.keyboard.press("ArrowRight")
             assert last == 0 or len(seen) > 1, f"{control.get_attribute('name')} moves and the picture stands still"
+        for choice in explorer.locator("fieldset").all():
+            seen = set()
+            for button in choice.locator("input").all():
+                button.focus()
+                page.keyboard.press("Space")
+                seen.add(picture.get_attribute("src"))
+            assert len(seen) > 1, f"the buttons {choice.inner_text()!r} change nothing"
         assert before == [other.get_attribute("src") for other in rest], "another explorer moved, too"
         assert picture.evaluate("image => image.naturalWidth") > 100
 
 
-def test_an_explorer_plays_and_pauses(visit, html_root):
+def test_an_explorer_plays_to_its_end_and_pauses(visit, html_root):
     playing = visit()
-    page = playing.open(html_root / "book" / "01_addressing.html")
-    explorer = page.locator(".explorer").first
+    page = playing.open(html_root / "book" / "02_bank.html")
+    explorer = page.locator(".explorer:has(button)").first
     picture, button = explorer.locator("img"), explorer.locator("button")
     assert button.inner_text() == "Play"
     before = picture.get_attribute("src")
     button.click()
     page.wait_for_function("([image, src]) => image.src !== src", arg=[picture.element_handle(), before])
     assert button.inner_text() == "Pause"
-    explorer.locator("input").first.focus()
-    page.keyboard.press("Home")
+    time = explorer.locator("[data-plays]")
+    time.focus()
     page.keyboard.press("End")
     assert button.inner_text() == "Play"
     still = picture.get_attribute("src")
     page.wait_for_timeout(1200)
     assert picture.get_attribute("src") == still, "a reader moved the slider, and it went on playing"
+    page.keyboard.press("ArrowLeft")
+    button.click()
+    page.wait_for_timeout(1200)
+    assert button.inner_text() == "Play" and time.input_value() == time.get_attribute("max"), "it did not stop"
     assert playing.complaints == []
 
 
@@ -146,7 +157,7 @@ def test_both_colour_schemes_read_and_figures_stay_on_white(scheme, visit, html_
     page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
     ground = luminance(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
     text = luminance(page.locator(".bd-article p").first.evaluate("p => getComputedStyle(p).color"))
-    label = luminance(page.locator(".explorer label").first.evaluate("e => getComputedStyle(e).color"))
+    label = luminance(page.locator(".explorer .seen").first.evaluate("e => getComputedStyle(e).color"))
     assert (ground > 200 and text < 120) if scheme == "light" else (ground < 60 and text > 140)
     assert abs(label - ground) > 100
     for image in page.locator(".bd-article .cell_output img").all():
@@ -160,7 +171,7 @@ def test_in_print_an_explorer_is_one_figure(visit, html_root):
     explorer = page.locator(".explorer").first
     assert explorer.locator("img").is_visible()
     assert not explorer.locator("input").first.is_visible()
-    assert explorer.locator("output").first.is_visible()
+    assert explorer.locator(".seen").first.is_visible()
 
 
 def test_a_page_prints(visit, html_root):

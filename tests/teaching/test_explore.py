@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 
 import matplotlib.pyplot as plt
@@ -24,7 +25,7 @@ def bars(height=1.0, name="one"):
 
 
 def frames_of(page):
-    return re.findall(r'"(iVBOR[^"]*)"', re.search(r"var frames = (\[.*?\]);", page).group(1))
+    return json.loads(re.search(r'class="frames">(.*?)</script>', page).group(1))
 
 
 def test_the_player_holds_a_frame_for_each_combination_and_opens_at_the_start():
@@ -32,25 +33,43 @@ def test_the_player_holds_a_frame_for_each_combination_and_opens_at_the_start():
     page = explorer.html()
     frames = frames_of(page)
     assert len(frames) == len(set(frames)) == 6
-    opened = Image.open(io.BytesIO(base64.b64decode(re.search(r'src="data:image/png;base64,([^"]*)"', page).group(1))))
-    wanted = Image.open(io.BytesIO(explorer.png(height=3.0, name="one")))
-    assert np.array_equal(np.asarray(opened.convert("RGB")), np.asarray(wanted.convert("RGB")))
-    assert 'alt="Two bars, the second of the given height. Here: height = 3, name = one."' in page
+    opened = re.search(r'src="data:image/webp;base64,([^"]*)"', page).group(1)
+    data, size, _ = explorer.draw(height=3.0, name="one")
+    assert base64.b64decode(opened) == data and Image.open(io.BytesIO(data)).size == tuple(2 * side for side in size)
+    assert 'width="200" height="100" alt="Two bars, the second of the given height. height 3, name one"' in page
 
 
-def test_each_option_has_a_labelled_range_and_an_output_that_names_its_value():
-    page = explore(bars, height=[1.0, 2.5], name=["one", "two", "<b>"]).html()
-    control = r"<label><span>(\w+)</span><input type=\"range\".*?max=\"(\d)\".*?<output>(.*?)</output></label>"
-    controls = re.findall(control, page)
-    assert controls == [("height", "1", "1"), ("name", "2", "one")]
+def test_numbers_get_a_slider_and_words_get_buttons():
+    names = ["one", "two", "<b>"]
+    page = explore(bars, height=[1.0, 2.5], name=names, names={"height": "height of the second"}).html()
+    slider = r"<label><span>([\w ]+)</span><input type=\"range\".*?max=\"(\d)\".*?class=\"value\">(.*?)</span></label>"
+    assert re.findall(slider, page) == [("height of the second", "1", "1")]
+    assert re.findall(r"<legend>(\w+)</legend>", page) == ["name"] and page.count('type="radio"') == 3
+    assert re.findall(r'type="radio"[^>]* value="(\d)"[^>]* checked', page) == ["0"]
     assert 'role="group"' in page and "aria-label=" in page and "<b>" not in page
+
+
+def test_what_is_seen_is_said_for_each_frame():
+    def seen(height):
+        figure = bars(height)
+        figure.seen = f"The second bar is {height:g} times as high, </script> or so."
+        return figure
+
+    page = explore(seen, height=[1.0, 2.0]).html()
+    said = json.loads(re.search(r'class="said">(.*?)</script>', page).group(1))
+    assert said == [seen(1.0).seen, seen(2.0).seen] and page.count("The second bar is 1 times") == 3
+
+
+def test_there_is_a_play_button_only_where_an_option_stands_for_time():
+    assert "<button" not in explore(bars, height=[1.0, 2.0]).html()
+    page = explore(bars, play="height", height=[1.0, 2.0], name=["one", "two"]).html()
+    assert page.count("<button") == 1 and page.count("data-plays=") == 1
 
 
 def test_the_player_needs_nothing_else_and_the_same_call_gives_the_same_bytes():
     page = explore(bars, height=[1.0, 2.0]).html()
     assert not re.search(r"https?://|<link|<script src|import ", page)
     assert page == explore(bars, height=[1.0, 2.0]).html()
-    assert '<button type="button">Play</button>' in page
     other = explore(bars, height=[1.0, 3.0]).html()
     assert re.search(r'data-explorer="(\w+)"', page).group(1) not in other
 
@@ -73,7 +92,7 @@ def test_a_live_control_calls_the_function_itself():
     first = picture.value
     slider.value = 3.0
     assert called == [1.0, 3.0]
-    assert picture.value != first and "height = 3" in picture.value
+    assert picture.value != first and "height 3" in picture.value
 
 
 def test_a_live_control_shows_the_error_of_a_function_that_a_reader_broke():
@@ -110,6 +129,9 @@ ERROR_CASES = [
     ("a string for a list", lambda: explore(bars, name="one"), TypeError, ["name", "list", "'one'"]),
     ("start of no option", lambda: explore(bars, start={"wide": 1}, height=[1]), ValueError, ["start", "wide"]),
     ("start not listed", lambda: explore(bars, start={"height": 9}, height=[1]), ValueError, ["start", "height", "9"]),
+    ("name of no option", lambda: explore(bars, names={"wide": "w"}, height=[1]), ValueError, ["names", "wide"]),
+    ("play of no option", lambda: explore(bars, play="wide", height=[1]), ValueError, ["play", "wide"]),
+    ("play of words", lambda: explore(bars, play="name", name=["a", "b"]), ValueError, ["play", "numbers", "name"]),
     ("too many frames", lambda: explore(bars, height=range(15), name=["a"] * 15), ValueError, ["200", "225"]),
     ("no Figure", lambda: explore(lambda height: height, height=[1]).html(), TypeError, ["function", "Figure", "int"]),
 ]

@@ -1,7 +1,12 @@
 """The common style: one meaning for each colour, sharp pictures, and the axes every subject uses."""
 
+import base64
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
 
 from ...metrics import confidence_interval
 
@@ -10,6 +15,7 @@ __all__ = [
     "heatmap",
     "measured_curves",
     "new_figure",
+    "picture",
 ]
 
 
@@ -24,12 +30,39 @@ COLOURS = {
 """Hex colour of each role."""
 
 
+SHARPNESS = 2
+"""Pixels of a stored picture for each pixel of the page, so that it is sharp on a high-density screen."""
+
+
+class BookFigure(Figure):
+    """A Figure that a notebook shows sharp and small: twice the pixels of its size, at most 256 colours."""
+
+    def __repr__(self):
+        return super().__repr__().replace("BookFigure", "Figure")
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        width, height = (round(side) for side in self.get_size_inches() * self.dpi)
+        data = base64.b64encode(picture(self)).decode()
+        bundle = {"image/png": data, "text/plain": repr(self)}
+        return bundle, {"image/png": {"width": width, "height": height}}
+
+
+def picture(figure, format="PNG", colours=256, **options):
+    """Draw any Figure as the bytes of a picture of at most `colours` colours, SHARPNESS times its size."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=SHARPNESS * 100, facecolor="white")
+    image = Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    image.save(small, format, **({"optimize": True} if format == "PNG" else {"lossless": True}) | options)
+    return small.getvalue()
+
+
 def new_figure(width=6.0, height=3.2, rows=1, columns=1, **kwargs):
     """Return (figure, axes) on an opaque white background, closed so that it is shown only where it is returned.
 
     `width` and `height` are in inches; other arguments go to `plt.subplots`.
     """
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **kwargs)
+    settings = {"figsize": (width, height), "layout": "constrained", "dpi": 100, "FigureClass": BookFigure}
+    figure, axes = plt.subplots(rows, columns, **settings, **kwargs)
     figure.set_facecolor("white")
     plt.close(figure)
     return figure, axes
