@@ -4,20 +4,23 @@ Letters: B batch, N slots, W word size, H heads (R read heads), S shifts. A *wei
 numbers that sum to at most 1. Sources: Graves et al. 2014 (NTM) and Graves et al. 2016 (DNC).
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from ._validate import shaped
+from ._validate import boolean, shaped, tensor
 
 EPSILON = 1e-6  # inside the square root of a norm: rows shorter than 1e-3 count as short, and no gradient exceeds 1e3
 
 
-def oneplus(x):
-    """Map any real number to [1, inf): 1 + log(1 + exp(x)) (Graves et al. 2016, Methods)."""
-    return 1 + F.softplus(x)
+def oneplus(x: Tensor) -> Tensor:
+    """Map real numbers to [1, inf): 1 + log(1 + exp(x)) (Graves et al. 2016, Methods). Raises TypeError. Chapter 1."""
+    return 1 + F.softplus(tensor("x", x))
 
 
-def cosine_similarity(memory, keys, mask=None):
+def cosine_similarity(memory: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
     """Cosine of the angle between each key and each slot, 0 where either is a row of zeros.
 
     D[h, n] = k[h]·M[n] / (|k[h]| |M[n]|); with a `mask`, of k*mask and M*mask (Csordás & Schmidhuber 2019).
@@ -35,7 +38,7 @@ def cosine_similarity(memory, keys, mask=None):
     return (keys * mask.square()) @ memory.mT / _norm(keys * mask) / slot_norms
 
 
-def content_weighting(memory, keys, strengths, mask=None):
+def content_weighting(memory: Tensor, keys: Tensor, strengths: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax over the slots of the cosine similarity times the key strength.
 
     C[h] = softmax_n(strengths[h] · D[h, n]) (Graves et al. 2016, Methods, content-based addressing).
@@ -47,7 +50,7 @@ def content_weighting(memory, keys, strengths, mask=None):
     return torch.softmax(similarity * strengths.unsqueeze(-1), dim=-1)
 
 
-def interpolate(content, previous, gates):
+def interpolate(content: Tensor, previous: Tensor, gates: Tensor) -> Tensor:
     """Blend of the content weighting and the previous one: g·content + (1 - g)·previous (Graves et al. 2014, eq. 7).
 
     Shapes: content, previous (B, H, N), gates (B, H) in [0, 1]; returns (B, H, N). Chapter 1.
@@ -60,7 +63,7 @@ def interpolate(content, previous, gates):
     return torch.lerp(previous, content, gates.unsqueeze(-1))
 
 
-def circular_shift(weightings, shifts):
+def circular_shift(weightings: Tensor, shifts: Tensor) -> Tensor:
     """Move each weighting around the ring of slots: out[n] = sum_j w[n - j] s[j] (Graves et al. 2014, eq. 8).
 
     Shapes: weightings (B, H, N), shifts (B, H, S) with S odd, a distribution over the moves -(S-1)/2 .. (S-1)/2
@@ -77,7 +80,7 @@ def circular_shift(weightings, shifts):
     return (shifts.unsqueeze(-1) * moved).sum(2)
 
 
-def sharpen(weightings, gammas):
+def sharpen(weightings: Tensor, gammas: Tensor) -> Tensor:
     """Raise to a power and rescale: w[n]^gamma / sum w^gamma (Graves et al. 2014, eq. 9).
 
     Shapes: weightings (B, H, N), gammas (B, H) >= 1; returns (B, H, N). Computed as softmax(gamma · log w), which
@@ -86,10 +89,11 @@ def sharpen(weightings, gammas):
     """
     shaped("weightings", weightings, "B H N")
     shaped("gammas", gammas, "B H", like=weightings, B=weightings.shape[0], H=weightings.shape[1])
-    return torch.softmax(gammas.unsqueeze(-1) * weightings.clamp_min(1e-20).log(), dim=-1)
+    least = max(1e-20, torch.finfo(weightings.dtype).tiny)
+    return torch.softmax(gammas.unsqueeze(-1) * weightings.clamp_min(least).log(), dim=-1)
 
 
-def retention(free_gates, read_weightings):
+def retention(free_gates: Tensor, read_weightings: Tensor) -> Tensor:
     """How much of each slot is kept after reading: psi[n] = prod_r (1 - f[r] w_r[r, n]) (Graves et al. 2016, Methods).
 
     Shapes: free_gates (B, R) in [0, 1], read_weightings (B, R, N); returns (B, N). Chapter 1.
@@ -101,7 +105,7 @@ def retention(free_gates, read_weightings):
     return _product(1 - free_gates.unsqueeze(-1) * read_weightings)
 
 
-def usage(previous_usage, write_weightings, retained):
+def usage(previous_usage: Tensor, write_weightings: Tensor, retained: Tensor) -> Tensor:
     """How much each slot is in use: u' = (u + w - u·w)·psi, w = 1 - prod_h (1 - w_h) (Graves et al. 2016, Methods).
 
     Shapes: previous_usage (B, N) in [0, 1], write_weightings (B, H, N) of the step before, retained (B, N);
@@ -115,24 +119,23 @@ def usage(previous_usage, write_weightings, retained):
     return (1 - (1 - previous_usage) * _product(1 - write_weightings)) * retained
 
 
-def allocation_weighting(usage, sort_gradient=True):
+def allocation_weighting(usage: Tensor, sort_gradient: bool = True) -> Tensor:
     """The free slots, the least used first: a[phi_j] = (1 - u[phi_j]) prod_{i<j} u[phi_i].
 
-    phi sorts the slots by usage, ties by position (Graves et al. 2016, Methods, eq. of the allocation weighting).
-    Shapes: usage (B, N) in [0, 1]; returns (B, N), with a sum of
-    1 - prod u. The order itself is piecewise constant and has no gradient; the values have, through the sorted
-    products. `sort_gradient=False` treats those products as constants, as some implementations do. Chapter 1.
-    Raises ValueError or TypeError where the shape or dtype does not fit.
+    phi sorts the slots by usage, those of equal usage by position; what is equal but for rounding is equal, so that
+    every processor finds the same phi (Graves et al. 2016, Methods, eq. of the allocation weighting). Shapes: usage
+    (B, N) in [0, 1]; returns (B, N), of sum 1 - prod u. The order has no gradient, being piecewise constant; the values
+    have, through the sorted products. `sort_gradient=False` treats those products as constants, as some implementations
+    do. Raises ValueError or TypeError where the shape or dtype does not fit. Chapter 1.
     """
-    shaped("usage", usage, "B N")
-    ordered, order = torch.sort(usage, dim=-1, stable=True)
-    before = torch.cumprod(ordered, dim=-1)
-    before = F.pad(before[:, :-1], (1, 0), value=1.0)
-    allocation = (1 - ordered) * (before if sort_gradient else before.detach())
+    order = _ascending(shaped("usage", usage, "B N").detach())
+    ordered = usage.gather(-1, order)
+    before = F.pad(torch.cumprod(ordered[:, :-1], dim=-1), (1, 0), value=1.0)
+    allocation = (1 - ordered) * (before if boolean("sort_gradient", sort_gradient) else before.detach())
     return torch.zeros_like(usage).scatter(-1, order, allocation)
 
 
-def allocation_weightings(usage, gates, sort_gradient=True):
+def allocation_weightings(usage: Tensor, gates: Tensor, sort_gradient: bool = True) -> Tensor:
     """One allocation for each write head, each head seeing what the heads before it will take.
 
     u_{h+1} = u_h + (1 - u_h)·gates[h]·a(u_h). Shapes: usage (B, N), gates (B, H) the product of write and
@@ -148,7 +151,7 @@ def allocation_weightings(usage, gates, sort_gradient=True):
     return torch.stack(rows, dim=1)
 
 
-def write_weighting(content, allocation, allocation_gates, write_gates):
+def write_weighting(content: Tensor, allocation: Tensor, allocation_gates: Tensor, write_gates: Tensor) -> Tensor:
     """Where to write: g_w [g_a·allocation + (1 - g_a)·content] (Graves et al. 2016, Methods).
 
     Shapes: content, allocation (B, H, N), allocation_gates, write_gates (B, H) in [0, 1]; returns (B, H, N).
@@ -159,7 +162,7 @@ def write_weighting(content, allocation, allocation_gates, write_gates):
     return write_gates.unsqueeze(-1) * blend
 
 
-def precedence(previous, write_weightings):
+def precedence(previous: Tensor, write_weightings: Tensor) -> Tensor:
     """How much each slot was the last one written: p' = (1 - sum_n w[n])·p + w (Graves et al. 2016, Methods).
 
     Shapes: previous, write_weightings (B, H, N); returns (B, H, N). Chapter 1.
@@ -171,7 +174,7 @@ def precedence(previous, write_weightings):
     return torch.addcmul(write_weightings, 1 - write_weightings.sum(-1, keepdim=True), previous)
 
 
-def temporal_link(previous, previous_precedence, write_weightings):
+def temporal_link(previous: Tensor, previous_precedence: Tensor, write_weightings: Tensor) -> Tensor:
     """Which slot was written after which: L'[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j], L'[i, i] = 0.
 
     L[i, j] near 1 says: slot i was written right after slot j (Graves et al. 2016, Methods). Shapes: previous
@@ -185,7 +188,7 @@ def temporal_link(previous, previous_precedence, write_weightings):
     return _TemporalLink.apply(previous, previous_precedence, write_weightings)
 
 
-def directional_weightings(link, previous_reads):
+def directional_weightings(link: Tensor, previous_reads: Tensor) -> tuple[Tensor, Tensor]:
     """One step along the order of writing: forward f = L w, backward b = L^T w (Graves et al. 2016, Methods).
 
     Shapes: link (B, H, N, N), previous_reads (B, R, N), the read weightings of the step before; returns
@@ -199,11 +202,12 @@ def directional_weightings(link, previous_reads):
     return forward.transpose(1, 2), backward.transpose(1, 2)
 
 
-def sharpen_links(weightings, gammas):
-    """Sharpen a directional weighting without making it sum to 1: its sum is kept (Csordás & Schmidhuber 2019).
+def sharpen_links(weightings: Tensor, gammas: Tensor) -> Tensor:
+    """Sharpen a directional weighting and keep its sum: out = sharpen(w, gamma)·sum(w) (Csordás & Schmidhuber 2019).
 
-    out = sharpen(w, gamma)·sum(w). Shapes: weightings (B, R, H, N), gammas (B, R) >= 1; returns (B, R, H, N).
-    Raises ValueError or TypeError where a shape, dtype or device does not fit. Chapter 1.
+    The authors' code differs twice: it rescales to a sum of 1, so that a trace of a link counts as much as a sure one,
+    and it has one gamma for forward and one for backward; the bank here gives both the same. Shapes: weightings
+    (B, R, H, N), gammas (B, R) >= 1; returns (B, R, H, N). Raises ValueError or TypeError where one does not fit.
     """
     shaped("weightings", weightings, "B R H N")
     batch, heads, writers, slots = weightings.shape
@@ -213,7 +217,7 @@ def sharpen_links(weightings, gammas):
     return sharp * weightings.sum(-1, keepdim=True)
 
 
-def read_weighting(content, forward, backward, modes):
+def read_weighting(content: Tensor, forward: Tensor, backward: Tensor, modes: Tensor) -> Tensor:
     """Where to read: a mixture of backward, content and forward by the read mode (Graves et al. 2016, Methods).
 
     Shapes: content (B, R, N), forward, backward (B, R, H, N), modes (B, R, 1 + 2H) in the order backward (H),
@@ -229,7 +233,19 @@ def read_weighting(content, forward, backward, modes):
     return here.squeeze(2) * content + (back * backward + ahead * forward).sum(2)
 
 
-def _product(factors):
+def _ascending(usage: Tensor) -> Tensor:
+    """The slots (B, N) from the least used to the most; a run of neighbours that are nearly equal, by position.
+
+    Nearly: within a hundred times what rounding adds up to in a long sequence. (Sorting a rounded usage would not do:
+    two that are equal but for rounding may be rounded to different sides.)
+    """
+    tie, slots = 1e-10 if usage.dtype == torch.float64 else 1e-4, usage.shape[-1]
+    ordered, order = usage.sort(dim=-1)
+    ranks = F.pad((ordered.diff(dim=-1) > tie).cumsum(-1), (1, 0))  # 0 for the first run, 1 for the next, ...
+    return (ranks * slots + order).sort(dim=-1).values % slots
+
+
+def _product(factors: Tensor) -> Tensor:
     """Product over the heads, axis 1, by multiplication: its gradient is exact at zeros too."""
     result, *others = factors.unbind(1)
     for factor in others:
@@ -237,7 +253,7 @@ def _product(factors):
     return result
 
 
-def _norm(rows):
+def _norm(rows: Tensor) -> Tensor:
     """The length of each row, a little more than 0 for a row of zeros."""
     return (torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square() + EPSILON).sqrt()
 
@@ -307,7 +323,7 @@ class _AlongLinks(torch.autograd.Function):
 
     @staticmethod
     def forward(link, reads):
-        return reads @ link.mT, reads @ link
+        return (reads @ link.mT).to(link.dtype), (reads @ link).to(link.dtype)  # autocast would lower them
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -321,13 +337,13 @@ class _AlongLinks(torch.autograd.Function):
         return to_link, (forward @ link + backward @ link.mT).sum(1, keepdim=True)
 
 
-def _hollow(matrix):
+def _hollow(matrix: Tensor) -> Tensor:
     """Set the diagonal of a matrix that nobody else holds to 0."""
     matrix.diagonal(dim1=-2, dim2=-1).zero_()
     return matrix
 
 
-def _over_batches(function, size, dims, tensors):
+def _over_batches(function: Any, size: int, dims: tuple, tensors: tuple) -> tuple[Tensor, int]:
     """A vmap rule: `size` batches become one, because vmap knows no in-place product. Returns (result, 0)."""
     dims = zip(tensors, dims, strict=True)
     moved = (t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0) for t, dim in dims)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from . import addressing as A
-from ._validate import choice, positive_int, real, shaped
+from ._validate import autocasts, boolean, choice, floating, instance, positive_int, real, shaped, tensor
 
 ADDRESSINGS = ("content", "ntm", "dnc")
 
@@ -46,17 +46,23 @@ class MemoryConfig:
     usage_gradient: bool = True
     associative_start: bool = False  # biases: sharp keys, write to free slots, free nothing
 
-    def __post_init__(self):
-        for name in ("memory_size", "memory_dim", "num_read_heads", "num_write_heads", "shift_range"):
-            positive_int(name, getattr(self, name))
+    def __post_init__(self) -> None:
+        for name, field in self.__dataclass_fields__.items():
+            value = getattr(self, name)
+            if field.type is bool:
+                value = boolean(name, value)
+            elif field.type is int or (name == "key_size" and value is not None):
+                value = positive_int(name, value)
+            elif field.type is float:
+                value = real(name, value)
+            object.__setattr__(self, name, value)  # Python's own numbers, so that a configuration can be saved as JSON
         choice("addressing", self.addressing, ADDRESSINGS)
         choice("initial_memory", self.initial_memory, ("constant", "learned"))
-        real("initial_value", self.initial_value)
-        if self.key_size is not None and positive_int("key_size", self.key_size) > self.memory_dim:
+        if self.key_width > self.memory_dim:
             raise ValueError(f"key_size must be at most memory_dim={self.memory_dim}, got {self.key_size}")
 
     @property
-    def key_width(self):
+    def key_width(self) -> int:
         """Number of words of a row that content addressing compares."""
         return self.key_size or self.memory_dim
 
@@ -64,19 +70,19 @@ class MemoryConfig:
 class MemoryState(NamedTuple):
     """All that a bank remembers. The last three are None unless the addressing is "dnc" (and has links)."""
 
-    memory: torch.Tensor  # (B, N, W)
-    read_weightings: torch.Tensor  # (B, R, N)
-    write_weightings: torch.Tensor  # (B, H, N)
-    usage: torch.Tensor | None = None  # (B, N)
-    precedence: torch.Tensor | None = None  # (B, H, N)
-    link: torch.Tensor | None = None  # (B, H, N, N)
+    memory: Tensor  # (B, N, W)
+    read_weightings: Tensor  # (B, R, N)
+    write_weightings: Tensor  # (B, H, N)
+    usage: Tensor | None = None  # (B, N)
+    precedence: Tensor | None = None  # (B, H, N)
+    link: Tensor | None = None  # (B, H, N, N)
 
 
-def erase_and_add(memory, write_weightings, erase, add):
+def erase_and_add(memory: Tensor, write_weightings: Tensor, erase: Tensor, add: Tensor) -> Tensor:
     """Write: M'[n] = M[n]·prod_h (1 - w[h, n] e[h]) + sum_h w[h, n] v[h] (Graves et al. 2014, eqs. 3 and 4).
 
     Shapes: memory (B, N, W), write_weightings (B, H, N), erase (B, H, W) in [0, 1], add (B, H, W); returns (B, N, W).
-    All heads erase before any adds, so their order does not matter. Chapter 2.
+    All heads erase before any adds, as in the NTM, so their order does not matter. Chapter 2.
     Raises ValueError or TypeError where a shape, dtype or device does not fit.
     """
     shaped("memory", memory, "B N W")
@@ -123,8 +129,12 @@ class _Write(torch.autograd.Function):
         return A._over_batches(_Write, info.batch_size, in_dims, tensors)
 
 
-def read_memory(memory, read_weightings):
-    """Read: r = w M. Shapes: memory (B, N, W), read_weightings (B, R, N); returns (B, R, W). Chapter 2."""
+def read_memory(memory: Tensor, read_weightings: Tensor) -> Tensor:
+    """Read: r = w M, a weighted mean of the rows (Graves et al. 2014, eq. 2).
+
+    Shapes: memory (B, N, W), read_weightings (B, R, N); returns (B, R, W). Chapter 2.
+    Raises ValueError or TypeError where a shape, dtype or device does not fit.
+    """
     shaped("memory", memory, "B N W")
     shaped("read_weightings", read_weightings, "B R N", like=memory, B=memory.shape[0], N=memory.shape[1])
     return read_weightings @ memory
@@ -134,84 +144,107 @@ class NeuralMemoryBank(nn.Module):
     """A differentiable memory: `reads, state = bank(interface, state)` (chapter 2).
 
     `config` is a MemoryConfig. `parts` lists the pieces of the interface vector with their shapes, and
-    `interface_size` is their total. The bank has no parameters, but for a learned initial memory.
+    `interface_size` is their total. It has no parameters, but for a learned initial memory. Raises TypeError.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: MemoryConfig) -> None:
         super().__init__()
-        if not isinstance(config, MemoryConfig):
-            raise TypeError(f"config must be a MemoryConfig, got {type(config).__name__}")
-        self.config = config
+        self.config = instance("config", config, MemoryConfig)
         self.parts = _interface_parts(config)
         self.sizes = [shape[0] * shape[1] for shape in self.parts.values()]
         self.interface_size = sum(self.sizes)
+        self.held = {"read_weightings": "B R N", "write_weightings": "B H N"}
+        if config.addressing == "dnc":
+            self.held["usage"] = "B N"
+        if config.addressing == "dnc" and config.temporal_links:
+            self.held |= {"precedence": "B H N", "link": "B H N N"}
         if config.initial_memory == "learned":
             rows = torch.randn(config.memory_size, config.memory_dim) * config.memory_dim**-0.5
             self.initial_rows = nn.Parameter(rows)
 
-    def initial_state(self, batch_size, dtype=torch.float32, device=None):
+    def initial_state(
+        self, batch_size: int, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
+    ) -> MemoryState:
         """The state before the first step, the same at every call: MemoryState for `batch_size` sequences.
 
-        NTM heads start on slot 0; the others start nowhere (weightings of zeros). Raises as `positive_int` does.
+        NTM heads start on slot 0; the others start nowhere (weightings of zeros). Raises ValueError or TypeError.
         """
         config, batch = self.config, positive_int("batch_size", batch_size)
+        floating("dtype", dtype)
         slots, readers, writers = config.memory_size, config.num_read_heads, config.num_write_heads
         zeros = torch.zeros(batch, writers, slots, dtype=dtype, device=device)
         if config.initial_memory == "learned":
-            memory = self.initial_rows.to(dtype).expand(batch, -1, -1)
+            memory = self.initial_rows.to(zeros).expand(batch, -1, -1)
         else:
             memory = zeros.new_full((batch, slots, config.memory_dim), config.initial_value)
         reads, writes = zeros.new_zeros(batch, readers, slots), zeros
         if config.addressing == "ntm":
             first = F.one_hot(torch.tensor(0), slots).to(zeros)
             reads, writes = first.expand(batch, readers, slots), first.expand(batch, writers, slots)
-        if config.addressing != "dnc":
-            return MemoryState(memory, reads, writes)
-        if not config.temporal_links:
-            return MemoryState(memory, reads, writes, zeros[:, 0])
+        usage = zeros[:, 0] if "usage" in self.held else None
+        if "link" not in self.held:
+            return MemoryState(memory, reads, writes, usage)
         link = zeros.new_zeros(1).expand(batch, writers, slots, slots)
-        return MemoryState(memory, reads, writes, zeros[:, 0], zeros, link)
+        return MemoryState(memory, reads, writes, usage, zeros, link)
 
-    def initial_interface_bias(self):
+    def initial_interface_bias(self) -> Tensor:
         """Bias (interface_size,) to add to a controller's interface layer at its start.
 
         Zeros; with `associative_start` strengths 4, write and allocation gates 1, free gates -3, all before squashing.
         """
-        values = {}
-        if self.config.associative_start:
-            values = {"write_strengths": 4.0, "read_strengths": 4.0, "write_gates": 1.0}
-            values |= {"allocation_gates": 1.0, "free_gates": -3.0}
-        sized = zip(self.parts, self.sizes, strict=True)
-        return torch.cat([torch.full((size,), values.get(name, 0.0)) for name, size in sized])
+        starts = {"write_strengths": 4.0, "read_strengths": 4.0, "write_gates": 1.0}
+        starts |= {"allocation_gates": 1.0, "free_gates": -3.0}
+        values = starts if self.config.associative_start else {}
+        parts = zip(self.parts, self.sizes, strict=True)
+        return torch.cat([torch.full((size,), values.get(name, 0.0)) for name, size in parts])
 
-    def split(self, interface):
+    def split(self, interface: Tensor) -> dict[str, Tensor]:
         """Cut the interface vector (B, interface_size) into its parts and squash each to its range, as a dict.
 
         Keys, erase and gates are (B, heads, width) or (B, heads); see `parts`. Raises ValueError or TypeError.
         """
         shaped("interface", interface, "B I", I=self.interface_size)
-        batch = interface.shape[0]
-        pieces = torch.split(interface, self.sizes, dim=-1)
-        result = {}
-        for (name, (heads, width)), piece in zip(self.parts.items(), pieces, strict=True):
-            result[name] = _SQUASH[name](piece if name in _SCALARS else piece.view(batch, heads, width))
+        pieces, result = torch.split(interface, self.sizes, dim=-1), {}
+        for (name, shape), piece in zip(self.parts.items(), pieces, strict=True):
+            kind = name.rpartition("_")[2]
+            result[name] = _SQUASH[kind](piece if kind in _SCALARS else piece.view(-1, *shape))
         return result
 
-    def forward(self, interface, state):
+    def forward(self, interface: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
         """One step: write, then read. Shapes: interface (B, interface_size); returns (reads (B, R, W), MemoryState).
 
-        Raises ValueError or TypeError where a shape, dtype or device does not fit.
+        Under autocast the bank computes in the dtype of its state, as autocast itself does with norms and softmaxes.
+        Raises ValueError or TypeError where a shape, dtype or device does not fit, or the state is another bank's.
         """
-        part = self.split(interface)
-        shaped("state.memory", state.memory, "B N W", like=interface, B=interface.shape[0], W=self.config.memory_dim)
-        address_writes, address_reads = _ADDRESS[self.config.addressing]
-        state = address_writes(self.config, part, state)
+        instance("state", state, MemoryState)
+        shaped("interface", interface, "B I", I=self.interface_size)
+        if autocasts(interface.device.type):
+            with torch.autocast(interface.device.type, enabled=False):
+                return self._step(interface.to(tensor("state.memory", state.memory).dtype), state)
+        return self._step(interface, state)
+
+    def _step(self, interface: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
+        config, part = self.config, self.split(interface)
+        self._check(state, interface)
+        address_writes, address_reads = _ADDRESS[config.addressing]
+        state = address_writes(config, part, state)
         memory = erase_and_add(state.memory, state.write_weightings, part["erase"], part["add"])
-        state = address_reads(self.config, part, state._replace(memory=memory))
+        state = address_reads(config, part, state._replace(memory=memory))
         return read_memory(memory, state.read_weightings), state
 
+    def _check(self, state: MemoryState, interface: Tensor) -> None:
+        """Raise unless `state` is one that this bank could have returned; only the number of slots is free."""
+        config, batch = self.config, interface.shape[0]
+        shaped("state.memory", state.memory, "B N W", like=interface, B=batch, W=config.memory_dim)
+        slots, readers, writers = state.memory.shape[1], config.num_read_heads, config.num_write_heads
+        for name, value in zip(MemoryState._fields[1:], state[1:], strict=True):
+            if name in self.held:
+                shaped(f"state.{name}", value, self.held[name], like=interface, B=batch, N=slots, R=readers, H=writers)
+            elif value is not None:
+                raise ValueError(f"state.{name} must be None for this {config.addressing} bank, got a tensor")
 
-def _interface_parts(config):
+
+def _interface_parts(config: MemoryConfig) -> dict[str, tuple[int, int]]:
     """Names and shapes (heads, width) of the pieces of the interface vector, in order."""
     readers, writers, width = config.num_read_heads, config.num_write_heads, config.memory_dim
     parts = {"add": (writers, width), "erase": (writers, width)}
@@ -228,8 +261,7 @@ def _interface_parts(config):
     if config.addressing != "ntm":
         parts["write_gates"] = (writers, 1)
     if config.addressing == "dnc":
-        parts["allocation_gates"] = (writers, 1)
-        parts["free_gates"] = (readers, 1)
+        parts |= {"allocation_gates": (writers, 1), "free_gates": (readers, 1)}
         if config.temporal_links:
             parts["read_modes"] = (readers, 1 + 2 * writers)
         if config.temporal_links and config.link_sharpening:
@@ -237,35 +269,22 @@ def _interface_parts(config):
     return parts
 
 
-def _softmax(x):
-    return torch.softmax(x, dim=-1)
-
-
-_SQUASH = {
+_SQUASH = {  # by the last word of a part's name
     "add": nn.Identity(),
     "erase": torch.sigmoid,
-    "write_keys": nn.Identity(),
-    "read_keys": nn.Identity(),
-    "write_strengths": A.oneplus,
-    "read_strengths": A.oneplus,
-    "write_masks": torch.sigmoid,
-    "read_masks": torch.sigmoid,
-    "write_interpolation": torch.sigmoid,
-    "read_interpolation": torch.sigmoid,
-    "write_shifts": _softmax,
-    "read_shifts": _softmax,
-    "write_gammas": A.oneplus,
-    "read_gammas": A.oneplus,
-    "write_gates": torch.sigmoid,
-    "allocation_gates": torch.sigmoid,
-    "free_gates": torch.sigmoid,
-    "read_modes": _softmax,
-    "link_gammas": A.oneplus,
+    "keys": nn.Identity(),
+    "masks": torch.sigmoid,
+    "shifts": nn.Softmax(dim=-1),
+    "modes": nn.Softmax(dim=-1),
+    "strengths": A.oneplus,
+    "gammas": A.oneplus,
+    "interpolation": torch.sigmoid,
+    "gates": torch.sigmoid,
 }
-_SCALARS = {name for name in _SQUASH if name.endswith(("_strengths", "_gates", "_gammas", "_interpolation"))}
+_SCALARS = ("strengths", "gammas", "interpolation", "gates")
 
 
-def _content(config, part, side, memory):
+def _content(config: MemoryConfig, part: dict[str, Tensor], side: str, memory: Tensor) -> Tensor:
     """The content weightings of the "read" or "write" heads."""
     rows = memory[..., : config.key_width]
     return A.content_weighting(rows, part[f"{side}_keys"], part[f"{side}_strengths"], part.get(f"{side}_masks"))

@@ -1,20 +1,20 @@
 """Who decides: a recurrent network that drives any bank, or none (chapter 3)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ._validate import positive_int, shaped
-from .bank import MemoryState, NeuralMemoryBank
+from ._validate import boolean, instance, positive_int, shaped
+from .bank import MemoryState, NeuralMemoryBank, autocasts
 
 
 class ControllerState(NamedTuple):
     """What is carried from step to step: the LSTM's two vectors, what was read, and the bank's state (or None)."""
 
-    hidden: torch.Tensor  # (B, hidden_dim)
-    cell: torch.Tensor  # (B, hidden_dim)
-    reads: torch.Tensor  # (B, R, W); (B, 0, 0) without a bank
+    hidden: Tensor  # (B, hidden_dim)
+    cell: Tensor  # (B, hidden_dim)
+    reads: Tensor  # (B, R, W); (B, 0, 0) without a bank
     memory: MemoryState | None
 
 
@@ -30,15 +30,23 @@ class MemoryController(nn.Module):
     Raises ValueError or TypeError naming the argument.
     """
 
-    def __init__(self, input_dim, hidden_dim, output_dim, bank=None, input_to_interface=False, batch_first=False):
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        output_dim: int,
+        bank: NeuralMemoryBank | None = None,
+        input_to_interface: bool = False,
+        batch_first: bool = False,
+    ) -> None:
         super().__init__()
-        self.input_dim = positive_int("input_dim", input_dim)
-        self.hidden_dim = positive_int("hidden_dim", hidden_dim)
-        self.output_dim = positive_int("output_dim", output_dim)
-        if bank is not None and not isinstance(bank, NeuralMemoryBank):
-            raise TypeError(f"bank must be a NeuralMemoryBank or None, got {type(bank).__name__}")
-        self.bank, self.input_to_interface, self.batch_first = bank, input_to_interface, batch_first
-        heads, width = (bank.config.num_read_heads, bank.config.memory_dim) if bank else (0, 0)
+        self.input_dim = input_dim = positive_int("input_dim", input_dim)
+        self.hidden_dim = hidden_dim = positive_int("hidden_dim", hidden_dim)
+        self.output_dim = output_dim = positive_int("output_dim", output_dim)
+        self.bank = instance("bank", bank, NeuralMemoryBank, optional=True)
+        self.input_to_interface = boolean("input_to_interface", input_to_interface)
+        self.batch_first = boolean("batch_first", batch_first)
+        heads, width = (bank.config.num_read_heads, bank.config.memory_dim) if bank is not None else (0, 0)
         self.read_shape = (heads, width)
         self.from_input = nn.Linear(input_dim, 4 * hidden_dim)  # the four gates of the LSTM: input, forget,
         self.from_past = nn.Linear(hidden_dim + heads * width, 4 * hidden_dim, bias=False)  # output, candidate
@@ -46,51 +54,79 @@ class MemoryController(nn.Module):
             nn.init.uniform_(parameter, -(hidden_dim**-0.5), hidden_dim**-0.5)  # as torch.nn.LSTM
         self.output = nn.Linear(hidden_dim + heads * width, output_dim)
         if bank is not None:
-            sources = hidden_dim + (input_dim if input_to_interface else 0)
+            sources = hidden_dim + (input_dim if self.input_to_interface else 0)
             self.interface = nn.Linear(sources, bank.interface_size)
             with torch.no_grad():
                 self.interface.bias += bank.initial_interface_bias()
 
-    def initial_state(self, batch_size):
-        """The state before the first step, the same at every call: ControllerState for `batch_size` sequences."""
+    def initial_state(self, batch_size: int) -> ControllerState:
+        """The state before the first step, the same at every call: ControllerState for `batch_size` sequences.
+
+        Raises ValueError or TypeError where `batch_size` is not an integer of at least 1.
+        """
         zeros = self.output.weight.new_zeros(positive_int("batch_size", batch_size), self.hidden_dim)
-        memory = self.bank.initial_state(batch_size, zeros.dtype, zeros.device) if self.bank else None
+        memory = None if self.bank is None else self.bank.initial_state(batch_size, zeros.dtype, zeros.device)
         return ControllerState(zeros, zeros, zeros.new_zeros(batch_size, *self.read_shape), memory)
 
-    def forward(self, inputs, state=None, lengths=None, return_trace=False):
+    def forward(
+        self,
+        inputs: Tensor,
+        state: ControllerState | None = None,
+        lengths: Any = None,
+        return_trace: bool = False,
+    ) -> tuple:
         """Run a batch of sequences.
 
         Shapes: inputs (T, B, input_dim); `state` as returned by an earlier call, to go on where it ended; `lengths`
-        (B,) integers: beyond its length a sequence's state stays as it is and its outputs are 0. Returns
-        (outputs (T, B, output_dim), state), and with `return_trace` also a dict of (T, B, ...) tensors: the
-        interface's parts and the weightings of every step. Raises ValueError or TypeError naming the argument.
+        (B,) integers: beyond its length a sequence's inputs are not looked at (they may be NaN), its state stays as it
+        is and its outputs are 0. Returns (outputs (T, B, output_dim), state), and with `return_trace` also a dict of
+        (T, B, ...) tensors: the interface's parts and the weightings of every step. Under autocast it takes either
+        precision, as torch.nn.LSTM does, and the state keeps the parameters' dtype. Raises ValueError or TypeError
+        naming the argument.
         """
-        shaped("inputs", inputs, "B T D" if self.batch_first else "T B D", like=self.output.weight, D=self.input_dim)
-        inputs = inputs.transpose(0, 1) if self.batch_first else inputs
+        inputs = self._checked(inputs)
         steps, batch, _ = inputs.shape
-        if steps == 0:
-            raise ValueError("inputs must have at least one step T, got T=0")
-        state = self.initial_state(batch) if state is None else state
-        if not isinstance(state, ControllerState):
-            raise TypeError(f"state must be a ControllerState or None, got {type(state).__name__}")
-        shaped("state.hidden", state.hidden, "B H", like=inputs, B=batch, H=self.hidden_dim)
-        running = _running(lengths, steps, batch, inputs.device)
+        state = self.initial_state(batch) if state is None else self._fitting(state, batch)
+        running, traced = _running(lengths, steps, batch, inputs.device), boolean("return_trace", return_trace)
+        if running is not None:
+            inputs = inputs.masked_fill(~running.unsqueeze(-1), 0)  # here, since 0 times NaN is NaN in a gradient
         features, trace = [_features(state)], []
         gates = self.from_input(inputs).unbind(0)  # T times (B, 4·hidden_dim), all steps in one product
         for step in range(steps):
             reached, part = self._step(inputs[step], gates[step], features[-1], state)
             state = reached if running is None else _where(running[step], reached, state)
             features.append(_features(state))
-            if return_trace and self.bank is not None:
+            if traced and self.bank is not None:
                 trace.append(self._observe(part, state.memory))
         outputs = self.output(torch.stack(features[1:]))
         if running is not None:
-            outputs = outputs * running.unsqueeze(-1)
+            outputs = outputs.masked_fill(~running.unsqueeze(-1), 0)
         outputs = outputs.transpose(0, 1) if self.batch_first else outputs
-        if not return_trace:
+        if not traced:
             return outputs, state
         names = trace[0] if trace else ()
         return outputs, state, {name: torch.stack([seen[name] for seen in trace]) for name in names}
+
+    def _checked(self, inputs: Tensor) -> Tensor:
+        """The inputs as (T, B, input_dim), or an error."""
+        weight, letters = self.output.weight, "B T D" if self.batch_first else "T B D"
+        shaped("inputs", inputs, letters, like=None if autocasts(weight.device.type) else weight, D=self.input_dim)
+        inputs = inputs.transpose(0, 1) if self.batch_first else inputs
+        for name, size in zip(("step T", "sequence B"), inputs.shape, strict=False):
+            if size == 0:
+                raise ValueError(f"inputs must have at least one {name}, got {name[-1]}=0")
+        return inputs
+
+    def _fitting(self, state: ControllerState, batch: int) -> ControllerState:
+        """The state, or an error where it is not one of this controller for `batch` sequences."""
+        instance("state", state, ControllerState)
+        weight, (heads, width) = self.output.weight, self.read_shape
+        for name in ("hidden", "cell"):
+            shaped(f"state.{name}", getattr(state, name), "B H", like=weight, B=batch, H=self.hidden_dim)
+        shaped("state.reads", state.reads, "B R W", like=weight, B=batch, R=heads, W=width)
+        if self.bank is None and state.memory is not None:
+            raise ValueError("state.memory must be None for a controller without a bank, got a MemoryState")
+        return state
 
     def _step(self, x, gates, past, state):
         """One time step: x (B, input_dim), its share of the gates, features -> (ControllerState, interface vector)."""
@@ -106,7 +142,7 @@ class MemoryController(nn.Module):
         reads, memory = self.bank(interface, state.memory)
         return ControllerState(hidden, cell, reads, memory), interface
 
-    def _observe(self, interface, memory):
+    def _observe(self, interface: Tensor, memory: MemoryState) -> dict[str, Tensor]:
         """What a trace holds of one step."""
         seen = self.bank.split(interface)
         for name in ("read_weightings", "write_weightings", "usage", "link"):
@@ -115,27 +151,32 @@ class MemoryController(nn.Module):
         return seen
 
 
-def _features(state):
+def _features(state: ControllerState) -> Tensor:
     """(B, hidden_dim + R·W): the hidden state and what was read, for the output and for the next step."""
     return torch.cat([state.hidden, state.reads.flatten(1)], dim=-1)
 
 
-def _running(lengths, steps, batch, device):
+def _running(lengths: Any, steps: int, batch: int, device: torch.device) -> Tensor | None:
     """(T, B) booleans: which sequences are not over at each step; None where no lengths are given."""
     if lengths is None:
         return None
-    lengths = torch.as_tensor(lengths, device=device)
-    if lengths.shape != (batch,) or lengths.is_floating_point():
-        raise ValueError(f"lengths must be (B,) integers with B={batch}, got {tuple(lengths.shape)} of {lengths.dtype}")
+    try:
+        lengths = torch.as_tensor(lengths, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"lengths must be (B,) integers with B={batch}, got {type(lengths).__name__}") from error
+    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+        raise TypeError(f"lengths must be integers, got {lengths.dtype}")
+    if lengths.shape != (batch,):
+        raise ValueError(f"lengths must be (B,) integers with B={batch}, got {tuple(lengths.shape)}")
     if bool((lengths < 0).any()) or bool((lengths > steps).any()):
         raise ValueError(f"lengths must lie in 0..T with T={steps}, got {lengths.tolist()}")
     return torch.arange(steps, device=device).unsqueeze(1) < lengths
 
 
-def _where(running, reached, before):
+def _where(running: Tensor, reached: Any, before: Any) -> Any:
     """Of two states, the one reached where a sequence is running, the one before where it is over."""
     if reached is None:
         return None
-    if isinstance(reached, torch.Tensor):
+    if isinstance(reached, Tensor):
         return torch.where(running.view(-1, *[1] * (reached.dim() - 1)), reached, before)
     return type(reached)(*(_where(running, new, old) for new, old in zip(reached, before, strict=True)))
