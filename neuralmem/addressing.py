@@ -157,9 +157,12 @@ def write_weighting(content: Tensor, allocation: Tensor, allocation_gates: Tenso
     Shapes: content, allocation (B, H, N), allocation_gates, write_gates (B, H) in [0, 1]; returns (B, H, N).
     Raises ValueError or TypeError where a shape, dtype or device does not fit. Chapter 1.
     """
-    blend = interpolate(allocation, content, allocation_gates)
-    shaped("write_gates", write_gates, "B H", like=content, B=content.shape[0], H=content.shape[1])
-    return write_gates.unsqueeze(-1) * blend
+    shaped("content", content, "B H N")
+    batch, heads, slots = content.shape
+    shaped("allocation", allocation, "B H N", like=content, B=batch, H=heads, N=slots)
+    shaped("allocation_gates", allocation_gates, "B H", like=content, B=batch, H=heads)
+    shaped("write_gates", write_gates, "B H", like=content, B=batch, H=heads)
+    return write_gates.unsqueeze(-1) * torch.lerp(content, allocation, allocation_gates.unsqueeze(-1))
 
 
 def precedence(previous: Tensor, write_weightings: Tensor) -> Tensor:
@@ -234,11 +237,8 @@ def read_weighting(content: Tensor, forward: Tensor, backward: Tensor, modes: Te
 
 
 def _ascending(usage: Tensor) -> Tensor:
-    """The slots (B, N) from the least used to the most; a run of neighbours that are nearly equal, by position.
-
-    Nearly: within a hundred times what rounding adds up to in a long sequence. (Sorting a rounded usage would not do:
-    two that are equal but for rounding may be rounded to different sides.)
-    """
+    """The slots (B, N) from the least used to the most; a run of neighbours that are nearly equal, by position."""
+    # Nearly: a hundred times what rounding adds up to. (Two equal but for rounding may be rounded to different sides.)
     tie, slots = 1e-10 if usage.dtype == torch.float64 else 1e-4, usage.shape[-1]
     ordered, order = usage.sort(dim=-1)
     ranks = F.pad((ordered.diff(dim=-1) > tie).cumsum(-1), (1, 0))  # 0 for the first run, 1 for the next, ...

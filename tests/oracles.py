@@ -58,8 +58,18 @@ def usage(previous, writes, retained):
     return result
 
 
+def ascending(used, tie=1e-10):
+    """The slots from the least used to the most; a run of neighbours in usage less than a tie apart, by position."""
+    order, runs = sorted(range(len(used)), key=lambda n: used[n]), []
+    for before, slot in zip([None, *order], order, strict=False):
+        if before is None or used[slot] - used[before] > tie:
+            runs.append([])
+        runs[-1].append(slot)
+    return [slot for run in runs for slot in sorted(run)]
+
+
 def allocation(used):
-    order = sorted(range(len(used)), key=lambda n: used[n])
+    order = ascending(used)
     result, product = np.zeros(len(used)), 1.0
     for n in order:
         result[n] = (1 - used[n]) * product

@@ -196,6 +196,62 @@ def test_weightings_are_weightings_whatever_comes(batch, slots, width, heads, do
         assert tensor.grad is None or torch.isfinite(tensor.grad).all()
 
 
+TIED = [  # usages with runs of equals: all free, all full, pairs, one that stands out, a value that rounding splits
+    [0.0] * 6, [1.0] * 6, [0.5, 0.2, 0.5, 0.2, 0.9, 0.9], [0.3, 0.3, 0.3, 0.1, 0.3, 0.3],
+    [0.00015, 0.2, 0.00015, 0.2, 0.00015, 0.2], [0.12345, 0.12345, 0.7, 0.12345, 0.7, 1.0],
+]  # fmt: skip
+
+
+def stirred(values, seed, units):
+    """The values, each moved by up to so many units in the last place (of 1), and kept in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    moves = torch.randint(-units, units + 1, values.shape, generator=generator)
+    return (values + moves * torch.finfo(values.dtype).eps).clamp(0, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("values", TIED)
+def test_equal_usages_are_taken_by_position_whatever_their_last_bits(values, dtype):
+    used = torch.tensor([values], dtype=dtype)
+    slots = used.shape[1]
+    exact, probe = used.clone().requires_grad_(), torch.linspace(-1, 2, slots, dtype=dtype)
+    right = A.allocation_weighting(exact)
+    (slope,) = torch.autograd.grad((right * probe).sum(), exact)
+    order = sorted(range(slots), key=lambda n: (values[n], n))
+    left, expected = 1.0, [0.0] * slots
+    for slot in order:
+        expected[slot], left = (1 - values[slot]) * left, left * values[slot]
+    close(right.detach()[0].double(), expected)
+    for seed in range(20):
+        moved = stirred(used, seed, units=32).requires_grad_()
+        again = A.allocation_weighting(moved)
+        assert (again - right).abs().max() < 1e-4
+        (gradient,) = torch.autograd.grad((again * probe).sum(), moved)
+        assert (gradient - slope).abs().max() < 1e-3
+        gates = torch.full((1, 3), 0.8, dtype=dtype)
+        both = [A.allocation_weightings(u.detach(), gates) for u in (moved, exact)]
+        assert (both[0] - both[1]).abs().max() < 1e-4
+
+
+def test_usages_that_differ_by_more_than_rounding_are_taken_in_order():
+    for dtype, step in ((torch.float32, 2e-4), (torch.float64, 1e-9)):
+        used = 0.5 + step * torch.tensor([[3, 1, 2, 0]], dtype=dtype)
+        assert A.allocation_weighting(used)[0].argsort(descending=True).tolist() == [3, 1, 2, 0]
+
+
+def test_ties_are_broken_alike_in_every_batch_and_under_vmap():
+    used = torch.tensor(TIED, dtype=torch.float64)
+    together, alone = A.allocation_weighting(used), [A.allocation_weighting(row[None])[0] for row in used]
+    assert torch.allclose(together, torch.stack(alone), atol=1e-15)
+    mapped = vmap(A.allocation_weighting)(torch.stack([used, stirred(used, 1, 4)]))
+    assert torch.allclose(mapped, together.expand_as(mapped), atol=1e-12)
+
+
+def test_the_gradient_of_an_allocation_is_right_at_usages_that_round_to_different_sides():
+    used = torch.tensor([[0.4, 0.40005, 0.7, 0.9, 0.1]], dtype=torch.float64, requires_grad=True)
+    assert gradcheck(A.allocation_weighting, [used]) and gradgradcheck(A.allocation_weighting, [used])
+
+
 def test_content_weighting_follows_a_permutation_of_the_slots():
     s, order = draw(11), torch.tensor([3, 1, 4, 0, 2])
     straight = A.content_weighting(s["memory"], s["keys"], s["strengths"])
@@ -213,6 +269,25 @@ def test_links_replay_a_list_forward_and_backward():
         link, last = A.temporal_link(link, last, write), A.precedence(last, write)
     forward, backward = A.directional_weightings(link, torch.eye(4)[0].view(1, 1, 4))
     assert forward[0, 0, 0].tolist() == [0, 0, 0, 1] and backward[0, 0, 0].tolist() == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_weighting_with_zeros_is_sharpened_in_every_precision(dtype):
+    weightings = torch.tensor([[[0.5, 0.0, 0.25, 0.25]]], dtype=dtype, requires_grad=True)
+    sharp = A.sharpen(weightings, torch.full((1, 1), 3.0, dtype=dtype))
+    assert torch.allclose(sharp[0, 0].float(), torch.tensor([0.8, 0, 0.1, 0.1]), atol=1e-2)
+    sharp[0, 0, 0].backward()
+    assert torch.isfinite(weightings.grad).all()
+
+
+def test_addressing_under_autocast_keeps_its_gradients():
+    s = {name: value.float() for name, value in draw(9).items()}
+    leaves = [s[name].requires_grad_() for name in ("memory", "keys", "link", "reads")]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = A.content_weighting(s["memory"], s["keys"], s["strengths"])
+        forward, backward = A.directional_weightings(s["link"], s["reads"])
+    (found.float().square().sum() + (forward.float() * backward.float()).sum()).backward()
+    assert all(torch.isfinite(leaf.grad).all() and leaf.grad.any() for leaf in leaves)
 
 
 def test_sharpened_links_keep_their_sum():

@@ -205,3 +205,9 @@ def test_a_bank_runs_on_cuda(addressing):
     interface = draw(bank, 1, 2, dtype=torch.float32)[0].cuda()
     reads, state = bank(interface, bank.initial_state(2, device="cuda"))
     assert reads.is_cuda and state.memory.is_cuda
+
+
+def test_a_learned_memory_starts_where_the_state_is_wanted():
+    bank = bank_of("dnc", initial_memory="learned")
+    state = bank.initial_state(2, DOUBLE, "meta")
+    assert {t.device.type for t in state} == {"meta"} and {t.dtype for t in state} == {DOUBLE}

@@ -1,5 +1,9 @@
 """The controller: it learns everywhere, carries its state, and gives a ragged batch what each sequence gets alone."""
 
+import json
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 import torch
 from torch.func import functional_call, grad, vmap
@@ -62,6 +66,80 @@ def test_a_ragged_batch_gives_what_each_sequence_gives_alone(kind):
     inputs[5:, 3] = float("inf")  # what comes after the end must not matter, whatever it is
     again, _ = controller(inputs, lengths=lengths)
     assert torch.equal(again, outputs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stands_in_the_padding_touches_no_output_and_no_gradient(kind):
+    lengths = [8, 3, 0, 5]
+    found = []
+    for filler in (0.0, float("nan"), float("inf"), -1e38):
+        controller, inputs = build(kind, batch_first=filler != 0), draw()
+        for row, length in enumerate(lengths):
+            inputs[length:, row] = filler
+        inputs.requires_grad_()
+        outputs, state = controller(inputs.transpose(0, 1) if controller.batch_first else inputs, lengths=lengths)
+        outputs = outputs.transpose(0, 1) if controller.batch_first else outputs
+        (outputs.square().sum() + state.hidden.sum()).backward()
+        gradients = [p.grad for p in controller.parameters()]
+        assert all(torch.isfinite(gradient).all() for gradient in [inputs.grad, *gradients])
+        assert not any(inputs.grad[length:, row].any() for row, length in enumerate(lengths))
+        found.append([outputs.detach(), inputs.grad, *gradients])
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert torch.allclose(one, other, atol=1e-6)
+
+
+def stirred(state, generator):
+    """The state with each number moved by up to one unit in its last place, as another processor would give it."""
+    if state is None or isinstance(state, torch.Tensor):
+        return state if state is None else state * (1 + torch.randint(-1, 2, state.shape, generator=generator) * 2**-23)
+    return type(state)(*(stirred(value, generator) for value in state))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_bits_of_a_step_decide_nothing(kind):
+    """The state is stirred after every step, and the controller ends where it would have: no tie turns on that."""
+    controller, generator = build(kind), torch.Generator().manual_seed(3)
+    state = other = controller.initial_state(4)
+    for inputs in draw(12):
+        outputs, state = controller(inputs[None], state)
+        again, other = controller(inputs[None], stirred(other, generator))
+        assert torch.allclose(outputs, again, atol=1e-4)
+    if kind is not None:
+        assert torch.allclose(state.memory.memory, other.memory.memory, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_is_what_it_is_for_torch_s_lstm(kind):
+    """Either precision may come in, the outputs are of the lower one, and training works."""
+    controller, lstm, inputs = build(kind), torch.nn.LSTM(3, 11), draw()
+    whole = controller(inputs)[0]
+    for given in (inputs, inputs.bfloat16()):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs, state = controller(given)
+            assert outputs.dtype == lstm(given)[0].dtype == torch.bfloat16
+            again, _ = controller(given, state)
+        assert state.hidden.dtype == torch.float32 and (outputs.float() - whole).abs().max() < 0.1
+        controller.zero_grad()
+        again.float().square().sum().backward()
+        assert all(torch.isfinite(p.grad).all() and p.grad.any() for p in controller.parameters())
+    with pytest.raises(TypeError, match="inputs must have dtype torch.float32, got torch.bfloat16"):
+        controller(inputs.bfloat16())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lengths_may_be_a_list_an_array_or_a_tensor(kind):
+    controller, inputs = build(kind), draw()
+    given = [8, 3, 0, 5]
+    outputs = [controller(inputs, lengths=lengths)[0] for lengths in (given, np.array(given), torch.tensor(given))]
+    assert torch.equal(outputs[0], outputs[1]) and torch.equal(outputs[0], outputs[2])
+
+
+def test_sizes_may_be_numpy_s():
+    config = MemoryConfig(np.int64(7), np.int32(5), np.int64(2), initial_value=np.float32(0.25))
+    assert json.loads(json.dumps(asdict(config)))["memory_size"] == 7
+    controller = MemoryController(np.int64(3), np.int64(11), np.int64(4), NeuralMemoryBank(config))
+    assert controller(draw())[0].shape == (8, 4, 4) and controller.initial_state(np.int64(2)).hidden.shape == (2, 11)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,6 @@
 """Wrong input is refused with an error that names the argument, what came and what was expected."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -86,7 +87,7 @@ CASES = [
      ValueError, ["state.hidden", "B=2"]),
     ("a state as torch's LSTM has it", lambda: CONTROLLER(torch.zeros(4, 2, 3), (PAIRS, PAIRS)), TypeError,
      ["state", "ControllerState", "tuple"]),
-    ("lengths of floats", lambda: CONTROLLER(torch.zeros(4, 2, 3), lengths=torch.ones(2)), ValueError,
+    ("lengths of floats", lambda: CONTROLLER(torch.zeros(4, 2, 3), lengths=torch.ones(2)), TypeError,
      ["lengths", "float32"]),
     ("a length too many", lambda: CONTROLLER(torch.zeros(4, 2, 3), lengths=[1, 2, 3]), ValueError, ["lengths", "(3,)"]),
     ("a length past the end", lambda: CONTROLLER(torch.zeros(4, 2, 3), lengths=[1, 5]), ValueError,
@@ -123,3 +124,184 @@ def test_a_tensor_on_another_device_is_named():
 def test_a_tensor_on_another_device_is_named_without_one():
     with pytest.raises(ValueError, match="keys must be on device cpu, got meta"):
         A.cosine_similarity(MEMORY, KEYS.to("meta"))
+
+
+# Every public argument of the memory modules, given what it is not
+
+ARRAY, NAN = np.zeros((2, 3, 4), np.float32), float("nan")
+FUNCTIONS = {  # each with right arguments
+    "oneplus": (A.oneplus, {"x": KEYS}),
+    "cosine_similarity": (A.cosine_similarity, {"memory": MEMORY, "keys": KEYS, "mask": KEYS}),
+    "content_weighting": (
+        A.content_weighting, {"memory": MEMORY, "keys": KEYS, "strengths": STRENGTHS, "mask": KEYS}),
+    "interpolate": (A.interpolate, {"content": ROWS, "previous": ROWS, "gates": STRENGTHS}),
+    "circular_shift": (A.circular_shift, {"weightings": ROWS, "shifts": torch.zeros(2, 3, 3)}),
+    "sharpen": (A.sharpen, {"weightings": ROWS, "gammas": STRENGTHS}),
+    "retention": (A.retention, {"free_gates": STRENGTHS, "read_weightings": ROWS}),
+    "usage": (A.usage, {"previous_usage": PAIRS, "write_weightings": ROWS, "retained": PAIRS}),
+    "allocation_weighting": (A.allocation_weighting, {"usage": PAIRS}),
+    "allocation_weightings": (A.allocation_weightings, {"usage": PAIRS, "gates": STRENGTHS}),
+    "write_weighting": (
+        A.write_weighting,
+        {"content": ROWS, "allocation": ROWS, "allocation_gates": STRENGTHS, "write_gates": STRENGTHS}),
+    "precedence": (A.precedence, {"previous": ROWS, "write_weightings": ROWS}),
+    "temporal_link": (
+        A.temporal_link,
+        {"previous": torch.zeros(2, 3, 5, 5), "previous_precedence": ROWS, "write_weightings": ROWS}),
+    "directional_weightings": (
+        A.directional_weightings, {"link": torch.zeros(2, 1, 5, 5), "previous_reads": ROWS}),
+    "sharpen_links": (A.sharpen_links, {"weightings": torch.zeros(2, 3, 1, 5), "gammas": STRENGTHS}),
+    "read_weighting": (
+        A.read_weighting,
+        {"content": ROWS, "forward": torch.zeros(2, 3, 1, 5), "backward": torch.zeros(2, 3, 1, 5),
+         "modes": torch.zeros(2, 3, 3)}),
+    "erase_and_add": (erase_and_add, {"memory": MEMORY, "write_weightings": ROWS, "erase": KEYS, "add": KEYS}),
+    "read_memory": (read_memory, {"memory": MEMORY, "read_weightings": ROWS}),
+    "a bank's step": (lambda interface: BANK(interface, START), {"interface": interface()}),
+    "split": (BANK.split, {"interface": interface()}),
+    "a controller": (CONTROLLER, {"inputs": torch.zeros(4, 2, 3)}),
+}  # fmt: skip
+EACH = [(name, argument) for name, (_, right) in FUNCTIONS.items() for argument in right]
+
+
+@pytest.mark.parametrize(("name", "argument"), EACH, ids=[" ".join(pair) for pair in EACH])
+def test_a_tensor_s_argument_takes_nothing_else(name, argument):
+    function, right = FUNCTIONS[name]
+    function(**right)
+    tensor = right[argument]
+    for wrong in (tensor.numpy(), tensor.tolist(), 1.0, "x", tensor.long(), tensor > 0, tensor.to(torch.complex64)):
+        with pytest.raises(TypeError, match=rf"\b{argument}\b must"):
+            function(**{**right, argument: wrong})
+    if argument != "mask":
+        with pytest.raises(TypeError, match=rf"\b{argument}\b must be a tensor, got NoneType"):
+            function(**{**right, argument: None})
+    if argument != "x":
+        with pytest.raises(ValueError, match=rf"\b{argument}\b must be \("):
+            function(**{**right, argument: tensor[None]})
+    others = [value for other, value in right.items() if other != argument]
+    for changed, error in ((tensor.double(), TypeError), (tensor.to("meta"), ValueError)) if others else ():
+        with pytest.raises(error, match="must (have dtype|be on device)"):
+            function(**{**right, argument: changed})
+
+
+SWITCHES = {
+    **{name: lambda value, name=name: MemoryConfig(**{name: value}) for name in (
+        "sharpening", "temporal_links", "key_masking", "deallocation", "link_sharpening", "sort_gradient",
+        "usage_gradient", "associative_start")},
+    "input_to_interface": lambda value: MemoryController(3, 6, 2, input_to_interface=value),
+    "batch_first": lambda value: MemoryController(3, 6, 2, batch_first=value),
+    "return_trace": lambda value: CONTROLLER(torch.zeros(4, 2, 3), return_trace=value),
+    "sort_gradient ": lambda value: A.allocation_weighting(PAIRS, sort_gradient=value),
+    " sort_gradient": lambda value: A.allocation_weightings(PAIRS, STRENGTHS, sort_gradient=value),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_is_true_or_false(name):
+    for right in (True, False, np.True_):
+        SWITCHES[name](right)
+    for wrong in ("no", 1, 0, None, NAN, torch.tensor(True), [True]):
+        with pytest.raises(TypeError, match=f"{name.strip()} must be True or False"):
+            SWITCHES[name](wrong)
+
+
+WHOLE = {
+    **{name: lambda value, name=name: MemoryConfig(**{name: value}) for name in (
+        "memory_size", "memory_dim", "num_read_heads", "num_write_heads", "shift_range", "key_size")},
+    "input_dim": lambda value: MemoryController(value, 6, 2),
+    "hidden_dim": lambda value: MemoryController(3, value, 2),
+    "output_dim": lambda value: MemoryController(3, 6, value),
+    "batch_size": lambda value: BANK.initial_state(value),
+    "batch_size ": lambda value: CONTROLLER.initial_state(value),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_size_is_an_integer_of_at_least_one(name):
+    for right in (1, np.int64(2), np.uint8(3)):
+        WHOLE[name](right)
+    for wrong in (True, np.True_, 2.0, np.float64(2), "2", NAN, torch.tensor(2), np.array([2])):
+        with pytest.raises(TypeError, match=f"{name.strip()} must be an integer"):
+            WHOLE[name](wrong)
+    for wrong in (0, -1, np.int64(0)):
+        with pytest.raises(ValueError, match=f"{name.strip()} must be at least 1"):
+            WHOLE[name](wrong)
+
+
+def test_words_and_numbers_of_a_configuration():
+    assert MemoryConfig(addressing=np.str_("ntm")).addressing == "ntm"
+    for name in ("addressing", "initial_memory"):
+        for wrong in ("", None, 0, np.zeros(3), ["dnc"]):
+            with pytest.raises(ValueError, match=f"{name} must be one of"):
+                MemoryConfig(**{name: wrong})
+    for wrong, error in ((True, TypeError), (None, TypeError), (np.zeros(1), TypeError), (float("inf"), ValueError)):
+        with pytest.raises(error, match="initial_value must be a"):
+            MemoryConfig(initial_value=wrong)
+    with pytest.raises(ValueError, match="initial_value must be a finite number"):
+        MemoryConfig(initial_value=10**400)
+    for wrong in (torch.int64, "float32", np.float32, None):
+        with pytest.raises(TypeError, match="dtype must be a floating dtype of torch"):
+            BANK.initial_state(2, wrong)
+
+
+STATES = {
+    **{name: BANK.initial_state(2)._replace(**{name: None}) for name in START._fields},
+    "no state": None,
+    "a tuple": tuple(START),
+    "read_weightings of other heads": START._replace(read_weightings=torch.zeros(2, 1, 5)),
+    "write_weightings of other slots": START._replace(write_weightings=torch.zeros(2, 1, 6)),
+    "usage in double": START._replace(usage=torch.zeros(2, 5).double()),
+    "link of a NumPy array": START._replace(link=np.zeros((2, 1, 5, 5))),
+}
+
+
+@pytest.mark.parametrize("label", STATES)
+def test_a_bank_s_state_is_looked_at(label):
+    named = "state" if label in ("no state", "a tuple") else f"state.{label.split()[0]}"
+    with pytest.raises((TypeError, ValueError), match=rf"{named} must"):
+        BANK(interface(), STATES[label])
+    if label in ("no state", "a tuple"):
+        return
+    with pytest.raises((TypeError, ValueError), match=rf"{named} must"):
+        CONTROLLER(torch.zeros(4, 2, 3), CONTROLLER.initial_state(2)._replace(memory=STATES[label]))
+
+
+def test_a_state_of_another_kind_of_bank_is_refused():
+    content = NeuralMemoryBank(MemoryConfig(5, 4, 2, addressing="content"))
+    with pytest.raises(ValueError, match="state.usage must be None for this content bank"):
+        content(torch.zeros(2, content.interface_size), START)
+    unlinked = NeuralMemoryBank(MemoryConfig(5, 4, 2, temporal_links=False))
+    with pytest.raises(ValueError, match="state.precedence must be None"):
+        unlinked(torch.zeros(2, unlinked.interface_size), START)
+    with pytest.raises(TypeError, match="state.usage must be a tensor, got NoneType"):
+        BANK(interface(), content.initial_state(2))
+
+
+@pytest.mark.parametrize("name", ["hidden", "cell", "reads", "memory"])
+def test_a_controller_s_state_is_looked_at(name):
+    state = CONTROLLER.initial_state(2)
+    for wrong in (None, np.zeros(2), torch.zeros(2, 99), torch.zeros(2, 6).long(), 0.0):
+        with pytest.raises((TypeError, ValueError), match=rf"state(\.{name})? must"):
+            CONTROLLER(torch.zeros(4, 2, 3), state._replace(**{name: wrong}))
+    plain = MemoryController(3, 6, 2)
+    with pytest.raises(ValueError, match="state.memory must be None for a controller without a bank"):
+        plain(torch.zeros(4, 2, 3), plain.initial_state(2)._replace(memory=START))
+
+
+def test_lengths_are_integers_one_a_sequence():
+    inputs = torch.zeros(4, 2, 3)
+    for wrong in ([1.5, 2.0], [True, False], torch.tensor([True, False]), "12", [None, 2], {1: 2}, NAN, [1 + 0j, 2]):
+        with pytest.raises(TypeError, match="lengths must be"):
+            CONTROLLER(inputs, lengths=wrong)
+    for wrong in (2, [[1, 2]], [1], [-1, 2], np.array([1, 5])):
+        with pytest.raises(ValueError, match="lengths must"):
+            CONTROLLER(inputs, lengths=wrong)
+    with pytest.raises(ValueError, match="inputs must have at least one sequence B, got B=0"):
+        CONTROLLER(torch.zeros(4, 0, 3))
+
+
+def test_the_classes_are_listed():
+    import neuralmem
+
+    assert set(neuralmem.__all__) <= set(dir(neuralmem)) and "MemoryController" in dir(neuralmem)
+    assert {getattr(neuralmem, name).__name__ for name in neuralmem.__all__} == set(neuralmem.__all__)
