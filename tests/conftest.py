@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ import torch
 torch.set_num_threads(1)  # several threads on busy cores are many times slower than one
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "portable"))
+import elsewhere  # noqa: E402
+
+elsewhere.begin()  # as on another processor, where `make portable` says so
 
 
 # The book: anatomy, built pages, browser
