@@ -1,46 +1,56 @@
 # make book: render the book.  make test: prove it.  make run: open it in JupyterLab.
 # make execute: run the chapters again and store what they show.  make results: the long runs.  make bench: speed.
-# make student: the chapters without solutions, to hand out.
+# make portable: every test as on other processors.  make twice: every cell twice, every chapter alone in a folder.
+# make wheel: build the package and test it alone.  make student: the chapters without solutions, to hand out.
 
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg
+ASKED := $(if $(filter file default undefined,$(origin PYTHON)),,--asked)
+SEEDS ?= 0 1 2 3 4
+ARGS ?=
+FOLDER ?= _build/student
 
-.PHONY: book test run execute results bench student clean
+.PHONY: book test run execute results bench portable twice wheel student clean environment
 
-book: $(STAMP)
+book: environment
 	$(BIN)/jupyter-book build . -W --keep-going --all
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
-test: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/jupyter-book build . -W --keep-going --all
+test: environment
 	$(ONE_THREAD) $(BIN)/python tests/run.py
 
-run: $(STAMP)
-	$(BIN)/jupyter lab book
+run: environment
+	@echo "Opens book/index.ipynb; its address is printed below. In a container: make run ARGS=\"--allow-root --no-browser\""
+	$(BIN)/jupyter lab book/index.ipynb $(ARGS)
 
-execute: $(STAMP)
-	$(ONE_THREAD) $(BIN)/python book/execute.py
+execute: environment
+	$(ONE_THREAD) $(BIN)/python book/execute.py $(ARGS)
 
-results: $(STAMP)
-	for name in book/experiments/[a-z]*.py; do \
+results: environment
+	for name in $$(grep -l __main__ book/experiments/*.py); do \
 	  $(ONE_THREAD) $(BIN)/python -m book.experiments.$$(basename $$name .py) || exit 1; done
 
-bench: $(STAMP)
+bench: environment
 	$(BIN)/python -m pip install --quiet -r tests/benchmarks/requirements.txt
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/benchmarks -s
 
-student: $(STAMP)
-	$(BIN)/python book/student.py
+portable: environment
+	$(ONE_THREAD) $(BIN)/python tests/run.py --portable $(SEEDS)
 
+twice: environment
+	$(ONE_THREAD) $(BIN)/python tests/run.py --twice
+
+wheel: environment
+	$(BIN)/python tests/alone.py
+
+student: environment
+	$(BIN)/python book/student.py "$(FOLDER)"
+
+# What a person may have edited stays: _build/student, and a .venv that is no environment.
 clean:
-	rm -rf _build .venv
+	if [ -f .venv/pyvenv.cfg ]; then rm -rf .venv; fi
+	if [ -d _build ]; then find _build -mindepth 1 -maxdepth 1 ! -name student -exec rm -rf {} +; fi
 
-$(STAMP): requirements.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	@touch $(STAMP)
+environment:
+	@$(PYTHON) .ci/environment.py $(ASKED)
