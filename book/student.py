@@ -1,20 +1,22 @@
 """Make the student edition: the chapters as they are, less their solutions.
 
     python book/student.py                 into _build/student
-    python book/student.py FOLDER          into FOLDER, which must not hold anything else
+    python book/student.py FOLDER          into FOLDER
 
-Each exercise keeps its text, its stub, its check and its hint. The folder opens in JupyterLab wherever the requirements
-are installed: stored results and drawings lie beside the chapters.
+The folder must be new or empty: what somebody wrote into an edition is not overwritten. Each exercise keeps its text,
+its stub, its check and its hint. The folder opens in JupyterLab wherever the requirements are installed: stored results
+and drawings lie beside the chapters.
 """
 
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 MARK = re.compile(r"^(`{3,})\{solution-(start|end)\}.*?^\1[ \t]*$", flags=re.M | re.S)
 
 
@@ -40,17 +42,43 @@ def without_solutions(notebook):
     return notebook
 
 
+def refuse(folder):
+    """Raise ValueError or FileExistsError where an edition in `folder` would overwrite something."""
+    folder = folder.resolve()
+    if folder == HERE or HERE in folder.parents:
+        raise ValueError(f"{folder} is part of the book itself: name a folder outside {HERE}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            f"{folder} exists and holds something, perhaps somebody's answers: move it away, or name another folder "
+            "(make student FOLDER=path)"
+        )
+
+
 def main(folder):
-    """Write every chapter without its solutions to `folder`, with the results and drawings that it shows."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(HERE.glob("[0-9]*.ipynb")):
-        nbformat.write(without_solutions(nbformat.read(path, as_version=4)), folder / path.name)
-    shutil.copytree(HERE / "results", folder / "results", dirs_exist_ok=True)
-    (folder / "static").mkdir(exist_ok=True)
-    for path in (HERE / "static").glob("*.svg"):
-        shutil.copy(path, folder / "static")
+    """Write every chapter without its solutions to `folder`, with the results and drawings that it shows.
+
+    The edition appears whole or not at all. Raises ValueError for a folder in the book itself and FileExistsError for
+    one that holds anything.
+    """
+    refuse(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".student-") as beside:
+        made = Path(beside) / "edition"
+        made.mkdir()
+        for path in sorted(HERE.glob("[0-9]*.ipynb")):
+            nbformat.write(without_solutions(nbformat.read(path, as_version=4)), made / path.name)
+        shutil.copytree(HERE / "results", made / "results")
+        (made / "static").mkdir()
+        for path in (HERE / "static").glob("*.svg"):
+            shutil.copy(path, made / "static")
+        if folder.exists():
+            folder.rmdir()  # it is empty, or this raises
+        made.rename(folder)
     print(f"The student edition is in {folder.resolve()}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "_build" / "student")
+    try:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "_build" / "student")
+    except (ValueError, FileExistsError) as error:
+        sys.exit(str(error))

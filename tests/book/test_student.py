@@ -1,6 +1,7 @@
 """The student edition has every exercise and no solution."""
 
 import re
+import subprocess
 import sys
 
 import nbformat
@@ -58,9 +59,50 @@ def test_a_chapter_keeps_its_exercises_and_needs_no_solution(path):
     assert len(text.split()) > 0.8 * words, "more than the solutions is gone"
 
 
+def files(folder):
+    """Every file below a folder, with its bytes."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_the_edition_is_a_folder_that_can_be_handed_out(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("deep/student", "empty"):
+        main(tmp_path / name)
+        found = set(files(tmp_path / name))
+        assert {path.name for path in (ROOT / "book").glob("[0-9]*.ipynb")} <= found
+        assert {"results/runtimes.json", "static/agent.svg"} <= found
+    assert {path.name for path in tmp_path.iterdir()} == {"deep", "empty"}, "something was left behind"
+
+
+def test_what_somebody_wrote_is_not_overwritten(tmp_path):
     main(tmp_path / "student")
-    main(tmp_path / "student")
-    found = {path.relative_to(tmp_path / "student").as_posix() for path in (tmp_path / "student").rglob("*.*")}
-    assert {path.name for path in (ROOT / "book").glob("[0-9]*.ipynb")} <= found
-    assert {"results/runtimes.json", "static/agent.svg"} <= found
+    (tmp_path / "student" / "01_addressing.ipynb").write_text("my answers")
+    before = files(tmp_path)
+    with pytest.raises(FileExistsError, match="holds something.*name another folder"):
+        main(tmp_path / "student")
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", [".hidden", "notes.txt"])
+def test_a_folder_that_holds_anything_is_refused(content, tmp_path):
+    (tmp_path / content).write_text("mine")
+    with pytest.raises(FileExistsError):
+        main(tmp_path)
+    assert files(tmp_path) == {content: b"mine"}
+    with pytest.raises(FileExistsError):
+        main(tmp_path / content)
+
+
+@pytest.mark.parametrize("folder", ["book", "book/student", "book/results/../new"])
+def test_the_book_is_refused(folder):
+    names = sorted(path.name for path in (ROOT / "book").iterdir())
+    with pytest.raises(ValueError, match="part of the book itself"):
+        main(ROOT / folder)
+    assert sorted(path.name for path in (ROOT / "book").iterdir()) == names
+
+
+def test_the_command_says_it_in_one_line(tmp_path):
+    (tmp_path / "mine.txt").write_text("")
+    command = [sys.executable, str(ROOT / "book" / "student.py"), str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 1 and "holds something" in run.stderr and "Traceback" not in run.stderr
