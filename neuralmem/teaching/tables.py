@@ -5,7 +5,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
+
+try:
+    import jinja2  # noqa: F401 (pandas asks for it when a table is styled)
+    import pandas as pd
+except ImportError as error:
+    raise ImportError(f"tables need {error.name}: python -m pip install 'neuralmem[book]'") from error
 
 from ..metrics import confidence_interval
 

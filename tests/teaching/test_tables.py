@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest.importorskip("pandas", reason="tables need the extra neuralmem[book]")
+pytest.importorskip("jinja2", reason="tables need the extra neuralmem[book]")
 from neuralmem.teaching.tables import results_table
 
 ROWS = {
