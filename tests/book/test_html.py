@@ -138,3 +138,19 @@ def test_mathematics_is_local_and_present(pages):
 def test_the_index_of_the_search_holds_every_page(html_root):
     index = (html_root / "searchindex.js").read_text(encoding="utf-8")
     assert all(f'"{entry}"' in index for entry in toc_entries())
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_the_head_says_what_the_page_is_about_and_loads_no_icon_script(entry, html_root):
+    page = (html_root / f"{entry}.html").read_text(encoding="utf-8")
+    head = page.split("</head>")[0]
+    description = re.search(r'<meta name="description" content="([^"]*)"', head).group(1)
+    assert len(description) >= 40 or "appendices" in entry, description
+    assert head.count('name="viewport"') == 1 and head.count('property="og:title"') == 1
+    assert "fontawesome.js" not in head and "THEBE" not in page
+
+
+def test_frames_of_explorers_are_files(html_root):
+    page = (html_root / "book" / "index.html").read_text(encoding="utf-8")
+    frames = re.findall(r"_static/explorers/[0-9a-f]+-\d+\.webp", page)
+    assert frames and all((html_root / frame).exists() for frame in frames)

@@ -1,0 +1,95 @@
+"""Sphinx extension: make the written pages lighter, and say in each page's head what it is about.
+
+After the build, each page loses what it does not need (a megabyte of icon scripts beside the icon font, the launcher of
+a service that this book does not use, repeated tags, translations), and gains a description. The frames of explorers
+move from the page into files of their own, so that the text is there before the pictures.
+"""
+
+import base64
+import json
+import re
+import shutil
+from html import escape, unescape
+from pathlib import Path
+
+UNUSED = [
+    r"\s*<!-- So that users can add custom icons -->",
+    r"\s*<script[^>]*fontawesome\.js[^>]*></script>",
+    r"\s*<script>const THEBE_JS_URL = .*?</script>",
+    r"\s*<script[^>]*sphinx-thebe\.js[^>]*></script>",
+    r"\s*<link[^>]*sphinx-thebe\.css[^>]*/>",
+    r"\s*<script type=\"text/x-thebe-config\">.*?</script>",
+    r"\s*<script>kernelName = .*?</script>",
+    r"\s*<meta name=\"docsearch:[^>]*>",
+]
+FILES = ["sphinx-thebe.js", "sphinx-thebe.css", "scripts/fontawesome.js", "scripts/fontawesome.js.LICENSE.txt"]
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
+EXPLORER = re.compile(
+    r'(data-explorer="(?P<key>\w+)".*?<img src=")(?P<first>data:[^"]*)'
+    r'(".*?class="frames">)(?P<frames>\[.*?\])(</script>)',
+    flags=re.S,
+)
+
+
+def lighten(page):
+    """Return the page's HTML without what it does not need."""
+    for pattern in UNUSED:
+        page = re.sub(pattern, "", page, flags=re.S)
+    head, body = page.split("</head>", 1)
+    head = re.sub(r'\s*<meta name="viewport"[^>]*>', "", head)
+    return head.replace('<meta charset="utf-8" />', '<meta charset="utf-8" />\n    ' + VIEWPORT) + "</head>" + body
+
+
+def describe(page, title):
+    """Return the page's HTML with a description: its first paragraph, for search engines and previews."""
+    found = re.search(r"<article.*?</h1>.*?<p>(.*?)</p>", page, flags=re.S)
+    text = " ".join(unescape(re.sub(r"<[^>]+>", "", found.group(1) if found else title)).split())[:300]
+    shown = re.search(r"<article.*?<h1>(.*?)<a class=\"headerlink\"", page, flags=re.S)
+    name = " ".join(unescape(re.sub(r"<[^>]+>", "", shown.group(1))).split()) if shown else title
+    tags = {"name='description'": text, "property='og:title'": name, "property='og:description'": text}
+    tags |= {"property='og:type'": "book", "property='og:site_name'": title}
+    lines = "".join(f'<meta {key} content="{escape(value)}" />\n    ' for key, value in tags.items()).replace("'", '"')
+    return page.replace("<title>", lines + "<title>", 1)
+
+
+def take_out_frames(page, folder, root):
+    """Return the page's HTML with its explorers' frames written to files in `folder`; `root` leads there from it."""
+
+    def write(match):
+        folder.mkdir(parents=True, exist_ok=True)
+        names = []
+        for number, frame in enumerate(json.loads(match["frames"])):
+            name = f"{match['key']}-{number}.webp"
+            (folder / name).write_bytes(base64.b64decode(frame))
+            names.append(f"{root}_static/explorers/{name}")
+        first = json.loads(match["frames"]).index(match["first"].removeprefix("data:image/webp;base64,"))
+        return match[1] + names[first] + '" loading="lazy' + match[4] + json.dumps(names) + match[6]
+
+    return EXPLORER.sub(write, page)
+
+
+def finish(app, exception):
+    """Go through all written pages."""
+    if exception or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    for path in out.rglob("*.html"):
+        if "_static" in path.parts:
+            continue
+        page = path.read_text(encoding="utf-8")
+        if "</head>" not in page:
+            continue
+        root = "../" * (len(path.relative_to(out).parts) - 1)
+        page = describe(lighten(page), app.config.html_title or app.config.project)
+        path.write_text(take_out_frames(page, out / "_static" / "explorers", root or "./"), encoding="utf-8")
+    for name in FILES:
+        (out / "_static" / name).unlink(missing_ok=True)
+    for path in (out / "_static").rglob("*.map"):
+        path.unlink()
+    shutil.rmtree(out / "_static" / "locales", ignore_errors=True)
+    (out / ".nojekyll").touch()
+
+
+def setup(app):
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
