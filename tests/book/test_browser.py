@@ -132,14 +132,37 @@ def test_the_landing_page_moves_unless_the_reader_asked_for_stillness(motion, mo
     assert (picture.get_attribute("src") != before) == moves
 
 
-def test_search_finds_allocation(visit, html_root):
+@pytest.mark.parametrize(
+    ("words", "title", "page"),
+    [
+        ("importance weight", "importance weight", "glossary"),
+        ("allocation", "", "01_addressing"),
+        ("Meta-SGD", "", "05_maml"),
+        ("reservoir", "", "04_replay"),
+        ("β", "", "01_addressing"),
+    ],
+)
+def test_search_finds_the_place_and_marks_the_words_there(words, title, page, visit, html_root):
+    """From a file: sections with excerpts, definitions first, the words marked in the excerpt and on arrival."""
     search = visit()
-    page = search.open(html_root / "search.html")
-    page.goto((html_root / "search.html").as_uri() + "?q=allocation")
-    page.wait_for_selector("#search-results li")
-    found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
-    assert any("01_addressing" in link for link in found), found
+    search.page.goto((html_root / "search.html").as_uri() + f"?q={words}")
+    search.page.wait_for_selector("#search-results li")
+    hits = search.page.locator("#search-results li")
+    links = [hit.locator("a") for hit in hits.all()]
+    addresses = [link.get_attribute("href") for link in links]
+    assert any(page in address for address in addresses[:3]), addresses[:3]
+    assert not title or links[0].inner_text() == title
+    assert all(hit.locator("p").inner_text() for hit in hits.all()[:5])
+    assert search.page.locator("#search-results mark").count()
+    links[0].click()
+    search.page.wait_for_selector("span.highlighted", state="attached")
     assert search.outside == [] and search.complaints == []
+
+
+def test_a_search_for_what_is_not_there_says_so(visit, html_root):
+    search = visit()
+    search.page.goto((html_root / "search.html").as_uri() + "?q=qwertzuiop")
+    assert "Nothing found" in search.page.locator("#search-results").inner_text()
 
 
 def luminance(colour):
