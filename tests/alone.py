@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("neuralmem/", "book/results/", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+SOURCES = ["neuralmem", "book/results", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"]
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 TOOLS = ["pytest>=8", "hypothesis>=6.100"]
 EXTRAS = ["IPython", "ipywidgets", "pandas", "jinja2", "dask"]
@@ -24,13 +24,13 @@ EXTRAS = ["IPython", "ipywidgets", "pandas", "jinja2", "dask"]
 
 def build(folder):
     """Build a wheel from a copy of the sources, since building leaves traces; return its path."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in listed.stdout.splitlines():
-        if name.startswith(SOURCES) and (ROOT / name).exists():
-            (folder / "sources" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / "sources" / name)
+    for name in SOURCES:
+        target = folder / "sources" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        else:
+            shutil.copy(ROOT / name, target)
     subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", folder / "wheels", folder / "sources"], check=True)
     return next((folder / "wheels").glob("*.whl"))
 

@@ -18,6 +18,7 @@ import nbformat
 from alone import build
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_notebook
 
 
 def installed(folder):
@@ -62,6 +63,12 @@ def main(paths):
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         site = installed(folder)
+        probe = Path(folder) / "probe.ipynb"
+        seen = new_code_cell(f"import neuralmem\nassert neuralmem.__file__.startswith({str(site)!r}), neuralmem")
+        nbformat.write(new_notebook(cells=[seen]), probe)
+        if trouble(probe, site):
+            print("FAILED: the package that a copy sees is not the one that was installed for it\n1 failed")
+            return 1
         for path in paths:
             began = time.perf_counter()
             said = trouble(path, site)
