@@ -1,11 +1,15 @@
 """Say which versions are installed, what does not fit, and how to mend it: `python -m neuralmem.doctor`."""
 
+from __future__ import annotations  # an old Python is to be told that it is old
+
 import re
 import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 MEND = "run `python -m pip install -r requirements.txt`."
-NEEDS = {  # distribution: (lowest version, first version that is too new or None, what it is for)
+Need = tuple  # (lowest version, first version that is too new or None, what it is for)
+NEEDS: dict[str, Need] = {
     "torch": ((2, 2), None, "every chapter"),
     "numpy": ((1, 26), None, "every chapter"),
     "matplotlib": ((3, 8), None, "figures"),
@@ -13,6 +17,9 @@ NEEDS = {  # distribution: (lowest version, first version that is too new or Non
     "safetensors": ((0, 4), None, "saving an agent"),
     "joblib": ((1, 3), None, "many seeds on many cores"),
     "tqdm": ((4, 66), None, "progress bars"),
+    "scipy": ((1, 11), None, "intervals over seeds"),
+    "pandas": ((2, 1), None, "tables of results"),
+    "jinja2": ((3, 1), None, "tables of results"),
     "ipywidgets": ((8,), (9,), "live sliders"),
     "jupyterlab": ((4,), (5,), "running the chapters"),
     "jupyter-book": ((1,), (2,), "rendering the book"),
@@ -20,7 +27,9 @@ NEEDS = {  # distribution: (lowest version, first version that is too new or Non
 }
 
 
-def examine(installed, python=sys.version_info):
+def examine(
+    installed: Callable[[str], str | None], python: Sequence[int] = sys.version_info[:3]
+) -> tuple[list[str], list[str]]:
     """Return (lines, problems): what is installed, and in plain words what does not fit and how to mend it.
 
     `installed(name)` returns a distribution's version or None; `python` is a version as a tuple.
@@ -41,7 +50,7 @@ def examine(installed, python=sys.version_info):
     return lines, problems
 
 
-def installed_version(name):
+def installed_version(name: str) -> str | None:
     """Return the version of an installed distribution, or None."""
     try:
         return version(name)
@@ -49,7 +58,7 @@ def installed_version(name):
         return None
 
 
-def main():
+def main() -> int:
     """Print the versions and the problems; return the exit status, 1 where something does not fit."""
     lines, problems = examine(installed_version)
     print("\n".join([*lines, "", *(problems or ["All fits together."])]))

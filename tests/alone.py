@@ -19,6 +19,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ["neuralmem", "book/results", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"]
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 TOOLS = ["pytest>=8", "hypothesis>=6.100"]
+NOT_OF_THE_PACKAGE = [
+    "__pycache__",
+    "book",
+    "benchmarks",
+    "setup",
+    "portable",
+    "test_architecture.py",
+    "test_doctor.py",
+]
 EXTRAS = ["IPython", "ipywidgets", "pandas", "jinja2", "dask"]
 
 
@@ -65,7 +74,7 @@ def main():
         found = f"import importlib.util as u; print(*[n for n in {EXTRAS} if u.find_spec(n)])"
         there = subprocess.run([python, "-c", found], check=True, capture_output=True, text=True, env=environment)
         print("extras that are installed all the same:", there.stdout.strip() or "none", flush=True)
-        ignore = shutil.ignore_patterns("__pycache__", "book", "benchmarks", "setup", "test_portable.py", "*.txt")
+        ignore = shutil.ignore_patterns(*NOT_OF_THE_PACKAGE)
         shutil.copytree(ROOT / "tests", folder / "tests", ignore=ignore)
         command = [python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "tests"]
         return subprocess.run(command, cwd=folder, env=environment).returncode

@@ -12,10 +12,12 @@ import torch
 torch.set_num_threads(1)  # several threads on busy cores are many times slower than one
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "portable"))
-import elsewhere  # noqa: E402
 
-elsewhere.begin()  # as on another processor, where `make portable` says so
+if "NEURALMEM_ELSEWHERE_SEED" in os.environ:  # as on another processor, where `make portable` says so
+    sys.path.insert(0, str(ROOT / "tests" / "portable"))
+    import elsewhere
+
+    elsewhere.begin()
 
 
 # The book: anatomy, built pages, browser

@@ -19,6 +19,7 @@ def alone(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.skipif(not STORED, reason="away from the repository: the book is not here")
 @pytest.mark.parametrize("place", [".", "book", "book/appendices", "tests/teaching", "/"])
 def test_the_repository_is_found_from_any_working_directory(place, monkeypatch):
     monkeypatch.chdir(ROOT / place)
@@ -61,3 +62,9 @@ def test_a_file_cut_short_is_named(alone):
     put(alone / "empty/results", copy_task='{"runs": [')
     with pytest.raises(ValueError, match=r"copy_task\.json is no JSON"):
         results.load("copy_task")
+
+
+def test_the_installed_package_brings_the_results_with_it():
+    """In the repository they are read where they are; away from it they were installed with the package."""
+    assert {"copy_task", "sinusoids", "runtimes"} <= set(results.names())
+    assert results.load("copy_task")["runs"]
