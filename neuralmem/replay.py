@@ -5,10 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from ._validate import choice, positive_int, real
+from ._validate import choice, instance, integer, positive_int, real
+from .sum_tree import SumTree
 
-KINDS = ("uniform", "reservoir", "proportional", "rank")
+__all__ = ["ExperienceReplay", "ReplayBatch", "SumTree"]
+
+KINDS, PIECE = ("uniform", "reservoir", "proportional", "rank"), 2**14  # so many are stored at a time
 
 
 class ReplayBatch(NamedTuple):
@@ -19,107 +23,77 @@ class ReplayBatch(NamedTuple):
     weights: torch.Tensor
 
 
-class SumTree:
-    """Priorities at the leaves, and above them the sum of every 64 nodes, up to a top row of at most 16,384 sums.
-
-    A find runs along the top row and then along one stretch of 64 a level; a change sums its stretches anew, so
-    that no rounding error builds up. Few wide levels, because a call costs more than adding 64 numbers.
-    """
-
-    WIDTH, TOP = 64, 2**14
-
-    def __init__(self, capacity):
-        self.levels = []
-        while capacity > self.TOP or not self.levels:
-            capacity = -(-capacity // self.WIDTH)
-            self.levels.append(np.zeros((capacity, self.WIDTH)))
-        self.top = np.zeros(capacity)
-
-    @property
-    def leaves(self):
-        """The priorities (at least `capacity`,), as a view."""
-        return self.levels[0].reshape(-1)
-
-    def set(self, indices, values):
-        """Write priorities `values` (n,) at the leaves `indices` (n,); of equal indices the last one counts."""
-        self.leaves[indices] = values
-        for level, parents in zip(self.levels, [*self.levels[1:], self.top], strict=True):
-            indices = indices // self.WIDTH
-            parents.reshape(-1)[indices] = level.take(indices, 0).sum(1)
-
-    def find(self, fractions):
-        """For each fraction (n,) in [0, 1) of the total: the leaf in whose stretch of the running sum it falls.
-
-        Returns the leaves (n,) and their shares of the total (n,). A leaf of priority 0 is never found.
-        """
-        sums = _running(self.top)
-        total = sums[-1]
-        if not total > 0:
-            raise ValueError("priorities are all 0: there is nothing to draw")
-        targets = np.minimum(fractions * total, np.nextafter(total, 0))
-        nodes = sums.searchsorted(targets, "right")  # the first whose running sum exceeds the target
-        np.subtract(targets, sums.take(nodes - 1), out=targets, where=nodes > 0)  # what is left within the node
-        for level in reversed(self.levels):
-            sums = _running(level.take(nodes, 0))
-            targets = np.minimum(targets, np.nextafter(sums[:, -1], 0))
-            within = (sums <= targets[:, None]).argmin(1)
-            if level is not self.levels[0]:
-                np.subtract(targets, sums[np.arange(len(nodes)), within - 1], out=targets, where=within > 0)
-            nodes = nodes * self.WIDTH + within
-        return nodes, self.leaves.take(nodes) / total
-
-
-def _running(values):
-    """Running sums along the last axis, by torch: about four times as fast as NumPy's."""
-    return torch.from_numpy(values).cumsum(-1).numpy()
-
-
 class ExperienceReplay:
     """A buffer of at most `capacity` experiences (chapter 4).
 
     `kind` is "uniform" (a ring; every stored item equally likely), "reservoir" (every item of the whole stream equally
-    likely to be stored; Vitter 1985, algorithm R), "proportional" (a ring; P(i) = p_i^alpha / sum_k p_k^alpha; Schaul
-    et al. 2016, eq. 1) or "rank" (a ring; p_i = 1/rank of the priority, exact at every draw: half a millisecond at
-    10^5 items). An experience is a dict, a tuple or one array; arrays are allocated at the first one, whose names,
-    shapes and dtypes all others must have. `seed` starts the buffer's own generator. The index of an experience is its
+    likely to be stored; Vitter 1985, algorithm R), "proportional" (a ring; P(i) = (p_i + epsilon)^alpha divided by the
+    sum of all; Schaul et al. 2016, eq. 1) or "rank" (a ring; p_i = 1/rank of the priority, exact at every draw: half a
+    millisecond at 10^5 items). With `epsilon` > 0 an item of priority 0 is still drawn (their section 3.3).
+
+    A new item gets the highest of the stored priorities that were *given*, by `update_priorities` or on the way in
+    (1 while there is none), and so is drawn soon. It does not pass that on: an outlier counts while it is stored so.
+
+    An experience is a dict, a tuple or one array; arrays are allocated at the first one, whose names, shapes and
+    dtypes all others must have. `seed` starts the buffer's own generator. The index of an experience is its
     number in the stream (in a ring it lies at place index % capacity), so it never comes to mean another one.
-    Wrong arguments raise ValueError, TypeError or IndexError.
+    Wrong arguments raise ValueError, TypeError or IndexError, and nothing has changed then.
     """
 
-    def __init__(self, capacity, kind="proportional", alpha=0.6, seed=0):
+    def __init__(
+        self, capacity: int, kind: str = "proportional", alpha: float = 0.6, seed: int = 0, epsilon: float = 1e-8
+    ) -> None:
         self.capacity = positive_int("capacity", capacity)
         self.kind = choice("kind", kind, KINDS)
-        self.alpha = real("alpha", alpha, low=0)
-        self.rng = np.random.default_rng(seed)
-        self.form, self.arrays = None, None  # names of a dict, length of a tuple, "" for one array; the storage
+        self.alpha, self.epsilon = real("alpha", alpha, low=0), real("epsilon", epsilon, low=0)
+        self.rng = np.random.default_rng(integer("seed", seed, low=0))
+        self.form: Any = None  # names of a dict, length of a tuple, "" for one array
+        self.arrays: Any = None  # the storage
         self.seen = 0  # items of the stream so far
-        self.numbers = np.full(self.capacity, -1)  # which item of the stream lies at each place
-        self.highest = 1.0  # the highest priority so far: a new item gets it, and so is drawn soon
-        if kind == "proportional":
+        self.numbers = np.full(self.capacity, -1, np.int64)  # which item of the stream lies at each place
+        self.limit = np.inf  # so high a priority may be
+        if self.kind in ("proportional", "rank"):
+            self.given, self.peak = np.full(self.capacity, -1.0), -1.0  # -1: inherited; the highest, None: not known
+        if self.kind == "proportional":
             self.tree = SumTree(self.capacity)
-        elif kind == "rank":
-            self.priorities, self.order = np.zeros(self.capacity), np.arange(0)
+            self.limit = self.tree.limit ** (1 / max(self.alpha, 1)) - self.epsilon
+        elif self.kind == "rank":
+            self.priorities, self.order = np.zeros(self.capacity), np.arange(0, dtype=np.int64)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return min(self.seen, self.capacity)
 
-    def add(self, experience, priority=None):
+    @property
+    def highest(self) -> float:
+        """The priority of the next new item: the highest stored one that was given, 1 while there is none."""
+        if self.kind not in ("proportional", "rank"):
+            return 1.0
+        if self.peak is None:
+            self.peak = float(self.given.max())
+        return self.peak if self.peak >= 0 else min(1.0, self.limit)
+
+    def add(self, experience: Any, priority: float | None = None) -> int | None:
         """Store one experience and return its index, or None where the reservoir passes it over.
 
-        `priority` >= 0 defaults to the highest seen so far.
+        `priority` >= 0 defaults to the highest that was given.
         """
-        columns = [_numpy("experience", part)[None] for part in self._parts(experience)]
-        number = int(self._store(columns, None if priority is None else [priority])[0])
+        form, columns = self._taken_apart("experience", experience, single=True)
+        number = int(self._store(form, columns, None if priority is None else [priority])[0])
         return number if number >= 0 else None
 
-    def extend(self, experiences, priorities=None):
+    def extend(self, experiences: Any, priorities: ArrayLike | None = None) -> np.ndarray:
         """Store many at once, as if they came one by one (each array with a leading axis n); return indices (n,).
 
-        In a reservoir the index of what is passed over is -1; `priorities` (n,) default to the highest so far.
+        In a reservoir the index of what is passed over is -1; `priorities` (n,) default to the highest given one.
         """
-        return self._store([_numpy("experiences", part) for part in self._parts(experiences)], priorities)
+        form, columns = self._taken_apart("experiences", experiences)
+        return self._store(form, columns, priorities)
 
-    def sample(self, n, beta=0.4):
+    def check(self, experiences: Any) -> None:
+        """Raise what `extend` would raise; store nothing."""
+        self._taken_apart("experiences", experiences)
+
+    def sample(self, n: int, beta: float = 0.4) -> ReplayBatch:
         """Draw a ReplayBatch of `n` experiences, in tensors on the CPU.
 
         Uniform and reservoir draw without replacement, n at most len(self). By priority one is drawn from each n-th
@@ -127,123 +101,193 @@ class ExperienceReplay:
         the batch, so that they only scale a step down (Schaul et al. 2016, section 3.4); without priorities they are 1.
         """
         n, beta, size = positive_int("n", n), real("beta", beta, low=0), len(self)
-        if size == 0:
-            raise IndexError("sample: the replay is empty, add experiences before drawing from it")
+        self._check_some()
         if self.kind in ("uniform", "reservoir"):
             if n > size:
                 raise ValueError(f"n must be at most the {size} experiences stored, got {n}")
             places, weights = self.rng.choice(size, n, replace=False, shuffle=False), np.ones(n)
         else:
             fractions = (np.arange(n) + self.rng.random(n)) / n
-            places, chances = self.tree.find(fractions) if self.kind == "proportional" else self._find_rank(fractions)
-            weights = (chances / chances.min()) ** -beta
+            places, shares = self.tree.find(fractions) if self.kind == "proportional" else self._find_rank(fractions)
+            weights = (shares.min() / shares) ** beta  # a quotient of at most 1, which cannot overflow
         data = [torch.from_numpy(array.take(places, 0)) for array in self.arrays]
         return ReplayBatch(self._joined(data), self.numbers[places], torch.from_numpy(weights.astype(np.float32)))
 
-    def probabilities(self):
+    def probabilities(self) -> np.ndarray:
         """The chance (len,) of what lies at each place to be drawn next; they sum to 1."""
+        self._check_some()
         size = len(self)
-        if size == 0:
-            raise IndexError("probabilities: the replay is empty")
-        scaled = np.ones(size)
-        if self.kind == "proportional":
-            scaled = self.tree.leaves[:size]
-        elif self.kind == "rank":
+        scaled = self.tree.leaves[:size] if self.kind == "proportional" else np.ones(size)
+        if self.kind == "rank":
             scaled[self._ranked()] = np.arange(1, size + 1) ** -self.alpha
         return scaled / scaled.sum()
 
-    def update_priorities(self, indices, priorities):
+    def update_priorities(self, indices: ArrayLike, priorities: ArrayLike) -> None:
         """Give the experiences `indices` (n,), as `sample` returned them, new priorities (n,) >= 0.
 
         IndexError if one was overwritten since it was drawn (nothing changes then). Without effect where there
         are no priorities (uniform, reservoir), so that kinds can be exchanged.
         """
-        indices = np.asarray(indices)
-        if indices.ndim != 1 or indices.dtype.kind not in "iu":
-            raise TypeError(f"indices must be (n,) integers, got {indices.shape} of {indices.dtype}")
-        priorities = self._checked(priorities, len(indices))
-        places = indices % self.capacity
-        stale = self.numbers[places] != indices
-        if stale.any() and self.kind != "reservoir":
-            stored = f"{self.seen - len(self)}..{self.seen - 1}"
-            raise IndexError(f"indices must be stored ones, {stored}, got {indices[stale][0]} (overwritten?)")
-        self.highest = max(self.highest, float(priorities.max(initial=0)))
-        self._set_priorities(places, priorities)
+        numbers = np.asarray(indices)
+        if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+            raise TypeError(f"indices must be (n,) integers, got {numbers.shape} of {numbers.dtype}")
+        values, places = self.checked_priorities(priorities, len(numbers)), numbers % self.capacity
+        stale = numbers[self.numbers[places] != numbers]
+        if len(stale) and self.kind != "reservoir":
+            first = self.seen - len(self)
+            raise IndexError(f"indices must be stored ones, {first}..{self.seen - 1}, got {stale[0]} (overwritten?)")
+        self._set_priorities(places, values, values)
 
-    def state_dict(self):
+    def checked_priorities(self, priorities: ArrayLike, count: int) -> np.ndarray:
+        """Priorities (count,) in float64, or a ValueError where they are no such, or too large to be summed."""
+        values = _numpy("priorities", priorities, torch.float64).astype(np.float64)
+        if values.shape != (count,):
+            raise ValueError(f"priorities must be ({count},), got {values.shape}")
+        lowest, highest = values.min(initial=np.inf), values.max(initial=0.0)
+        if not (lowest >= 0 and highest < np.inf):  # false for NaN, too
+            raise ValueError(f"priorities must be finite and at least 0, got {lowest}..{highest}")
+        if highest > self.limit:
+            power = f"with alpha={self.alpha} must be at most {self.limit:.3g}, that their sum stays finite"
+            raise ValueError(f"priorities {power}, got {highest}")
+        return values
+
+    def state_dict(self) -> dict[str, Any]:
         """Everything, as a flat dict of tensors, numbers and strings, from which `load_state_dict` goes on exactly."""
         size = len(self)
         state = {
-            "capacity": self.capacity, "kind": self.kind, "alpha": self.alpha, "form": json.dumps(self.form),
-            "seen": self.seen, "highest": self.highest, "rng": json.dumps(self.rng.bit_generator.state),
+            "capacity": self.capacity, "kind": self.kind, "alpha": self.alpha, "epsilon": self.epsilon,
+            "form": json.dumps(self.form), "seen": self.seen, "rng": json.dumps(self.rng.bit_generator.state),
             "numbers": torch.tensor(self.numbers[:size]),
         }  # fmt: skip
-        if self.kind == "proportional":
-            state["scaled"] = torch.tensor(self.tree.leaves[:size])
-        elif self.kind == "rank":
-            state |= {"priorities": torch.tensor(self.priorities[:size]), "order": torch.tensor(self.order)}
-        return state | {f"array.{i:03}": torch.tensor(array[:size]) for i, array in enumerate(self.arrays or ())}
+        state |= {name: torch.tensor(values[:size]) for name, values in self._prioritised().items()}
+        if self.kind == "rank":
+            state["order"] = torch.tensor(self.order)
+        return state | {f"array.{i:03}": torch.tensor(part[:size]) for i, part in enumerate(self.arrays or ())}
 
-    def load_state_dict(self, state):
-        """Become what `state` says; capacity, kind and alpha must be this buffer's (ValueError, nothing changed)."""
-        missing = {"capacity", "kind", "alpha", "seen", "highest", "form", "rng", "numbers"} - state.keys()
-        if missing:
-            raise ValueError(f"state must be a replay's state_dict, it lacks {', '.join(sorted(missing))}")
-        for name in ("capacity", "kind", "alpha"):
-            if state[name] != getattr(self, name):
-                raise ValueError(f"{name} must be {getattr(self, name)!r} as in this replay, got {state[name]!r}")
-        self.seen, self.highest, self.form = state["seen"], state["highest"], json.loads(state["form"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Become what `state` says; capacity, kind, alpha and epsilon must be this buffer's.
+
+        ValueError where they are not, or where the state is no replay's: nothing has changed then.
+        """
+        instance("state", state, dict)
+        for name in ("capacity", "kind", "alpha", "epsilon"):
+            mine, given = getattr(self, name), state.get(name)
+            if type(given) is not type(mine) or given != mine:
+                raise ValueError(f"{name} must be {mine!r} as in this replay, got {given!r}")
+        other = ExperienceReplay(self.capacity, self.kind, self.alpha, epsilon=self.epsilon)
+        try:
+            other._restore(state)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"state must be a replay's state_dict: {type(error).__name__}: {error}") from error
+        self.__dict__.update(other.__dict__)
+
+    def _restore(self, state):
+        """Take over a state into this new buffer, or raise where its parts do not fit together."""
+        self.seen, form = integer("seen", state["seen"], low=0), json.loads(state["form"])
         self.rng.bit_generator.state = json.loads(state["rng"])
-        size, self.arrays = len(self), None
-        self.numbers[:] = -1
-        self.numbers[:size] = state["numbers"].numpy()
+        size, arrays = len(self), [state[key].numpy() for key in sorted(state) if key[:6] == "array."]
+        parts = form if isinstance(form, int) else len(form or ()) if form != "" else 1
+        if len(arrays) != parts or any(len(array) != size for array in arrays):
+            raise ValueError(f"it must hold {parts} arrays of {size} experiences")
+        for name, values in {"numbers": self.numbers, **self._prioritised()}.items():
+            stored, low = state[name].numpy(), -1 if name == "given" else 0
+            if stored.shape != (size,) or stored.dtype != values.dtype:
+                raise ValueError(f"{name} must be ({size},) of {values.dtype}, got {stored.shape} of {stored.dtype}")
+            if size and not (low <= stored.min() and stored.max() < (self.seen if name == "numbers" else np.inf)):
+                raise ValueError(f"{name} must be finite and at least {low}, got {stored.min()}..{stored.max()}")
+            values[:size] = stored
+        self.peak = None
         if self.kind == "proportional":
-            self.tree = SumTree(self.capacity)
-            self.tree.set(np.arange(size), state["scaled"].numpy())
+            self.tree.set(np.arange(size), self.tree.leaves[:size])
         elif self.kind == "rank":
-            self.priorities[:size], self.order = state["priorities"].numpy(), state["order"].numpy().copy()
-        if self.form is not None:
-            self._allocate([state[key].numpy() for key in sorted(state) if key.startswith("array.")])
+            self.order = state["order"].numpy().copy()
+            if self.order.dtype != np.int64 or sorted(self.order.tolist()) != list(range(min(size, len(self.order)))):
+                raise ValueError(f"order must hold each of the first places once, at most {size}")
+        if form is not None:
+            self._allocate(form, arrays)
+            for array, values in zip(self.arrays, arrays, strict=True):
+                array[:size] = values
 
-    def _store(self, columns, priorities):
-        """Check the columns against (or, the first time, fix) the storage; store them; return their indices."""
-        if self.arrays is None:
-            self._allocate(columns)
+    def _prioritised(self):
+        """What is kept a place where there are priorities, by its name in the state."""
+        if self.kind == "proportional":
+            return {"scaled": self.tree.leaves, "given": self.given}
+        return {"priorities": self.priorities, "given": self.given} if self.kind == "rank" else {}
+
+    def _store(self, form, columns, priorities):
+        """Store checked columns (the first fix the storage), piece by piece; return their indices."""
         count = len(columns[0])
-        for array, column in zip(self.arrays, columns, strict=True):
-            if column.shape[1:] != array.shape[1:] or len(column) != count:
-                raise ValueError(f"experience must hold one {array.shape[1:]} of each part, got {column.shape[1:]}")
-            if column.dtype != array.dtype:
-                raise TypeError(f"experience must have dtype {array.dtype}, got {column.dtype}")
-        priorities = np.full(count, self.highest) if priorities is None else self._checked(priorities, count)
-        numbers = np.arange(self.seen, self.seen + count)
-        places, kept = numbers % self.capacity, slice(max(count - self.capacity, 0), None)  # at most one whole ring
+        indices = np.arange(self.seen, self.seen + count, dtype=np.int64)
+        if priorities is not None:
+            priorities = self.checked_priorities(priorities, count)
+        if self.arrays is None and count:
+            self._allocate(form, columns)
+        first = 0 if self.kind == "reservoir" else max(count - self.capacity, 0)  # at most one whole ring
+        if first and self.kind != "uniform":  # what the rest finds is without those that the first ones overwrote
+            self._set_given(indices[: min(first, self.capacity)] % self.capacity, -1.0)
+        self.seen += first
+        for start in range(first, count, PIECE):
+            piece = slice(start, start + PIECE)
+            self._store_piece(indices[piece], [column[piece] for column in columns], priorities, piece)
+        return indices
+
+    def _store_piece(self, numbers, columns, priorities, piece):
+        """Store columns under `numbers` (n,), which become -1 where a reservoir passes over them."""
+        places = numbers % self.capacity
+        self.seen += len(numbers)
         if self.kind == "reservoir":  # item t goes to a random place of 0..t, if there is such a place
             places = np.where(numbers < self.capacity, numbers, self.rng.integers(0, numbers + 1))
-            numbers = np.where(places < self.capacity, numbers, -1)
+            numbers[places >= self.capacity] = -1
             kept = numbers >= 0
-        self.seen += count
-        places = places[kept]
+            places, numbers, columns = places[kept], numbers[kept], [column[kept] for column in columns]
+        elif self.kind != "uniform":
+            given = self._inherited(places) if priorities is None else priorities[piece]
+            self._set_priorities(places, given, -1.0 if priorities is None else given)
         for array, column in zip(self.arrays, columns, strict=True):
-            array[places] = column[kept]
-        self.numbers[places], self.highest = numbers[kept], max(self.highest, float(priorities.max(initial=0)))
-        self._set_priorities(places, priorities[kept])
-        return numbers
+            array[places] = column
+        self.numbers[places] = numbers
 
-    def _allocate(self, columns):
-        """Room for `capacity` experiences like these, which are stored at its beginning."""
-        if any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
-            shapes = [column.shape for column in columns]
-            raise ValueError(f"experiences must be arrays that share one leading axis, got shapes {shapes}")
+    def _inherited(self, places):
+        """Priorities (n,) of new items at `places`, which come one by one and overwrite what was given there."""
+        if len(places) == 1:
+            return np.array([self.highest])
+        before = self.given[places]
+        self.given[places], self.peak = -1.0, None
+        highest = np.maximum(np.maximum.accumulate(before[::-1])[::-1], self.given.max())
+        return np.where(highest < 0, min(1.0, self.limit), highest)
+
+    def _allocate(self, form, columns):
+        """Room for `capacity` experiences like these."""
+        for column in columns:
+            torch.from_numpy(np.empty(0, column.dtype))  # TypeError where torch has no such numbers
         self.arrays = [np.zeros((self.capacity, *column.shape[1:]), column.dtype) for column in columns]
-        for array, column in zip(self.arrays, columns, strict=True):
-            array[: len(column)] = column[: self.capacity]
+        self.form = form
 
-    def _set_priorities(self, places, priorities):
+    def _check_some(self):
+        """Refuse to draw where nothing is stored or every chance is 0."""
+        if not self.seen:
+            raise IndexError("the replay is empty, add experiences before drawing from it")
+        if self.kind == "proportional" and not self.tree.top.any():
+            raise ValueError("priorities are all 0, as is epsilon: there is nothing to draw")
+
+    def _set_priorities(self, places, priorities, given):
+        """Write priorities (n,), of which those that were `given` are passed on (the others are -1 there)."""
         if self.kind == "proportional":
-            self.tree.set(places, priorities**self.alpha)
+            self.tree.set(places, (priorities + self.epsilon) ** self.alpha)
         elif self.kind == "rank":
             self.priorities[places] = priorities
+        if self.kind in ("proportional", "rank"):
+            self._set_given(places, given)
+
+    def _set_given(self, places, values):
+        """Note which priorities were given; the highest is looked for anew only where it went away."""
+        before = self.given[places].max(initial=-1.0)
+        self.given[places] = values
+        highest = self.given[places].max(initial=-1.0)  # as stored: of equal places the last value counts
+        if self.peak is not None and highest >= self.peak:
+            self.peak = float(highest)
+        elif before == self.peak:
+            self.peak = None
 
     def _ranked(self):
         """Places from the highest priority to the lowest: last time's order, sorted again, which is nearly done."""
@@ -252,41 +296,48 @@ class ExperienceReplay:
         return self.order
 
     def _find_rank(self, fractions):
-        """Places (n,) of the ranks where the running sum of 1/rank^alpha passes the fractions, and their chances."""
+        """Places (n,) of the ranks where the running sum of 1/rank^alpha passes the fractions, and their shares."""
         running = np.cumsum(np.arange(1, len(self) + 1) ** -self.alpha)
         ranks = np.minimum(running.searchsorted(fractions * running[-1], side="right"), len(self) - 1)
-        return self._ranked()[ranks], (ranks + 1) ** -self.alpha / running[-1]
+        return self._ranked()[ranks], (ranks + 1) ** -self.alpha
 
-    def _parts(self, experience):
-        """The arrays of an experience, in the order of the storage."""
-        if isinstance(experience, dict):
-            form = sorted(experience)
-            parts = [experience[name] for name in form]
-        elif isinstance(experience, tuple):
-            form, parts = len(experience), experience
+    def _taken_apart(self, name, experiences, single=False):
+        """(form, columns): how experiences are put together, and their arrays with a leading axis, checked."""
+        if isinstance(experiences, dict):
+            form = sorted(experiences) if all(isinstance(key, str) for key in experiences) else []
+            parts = [experiences[key] for key in form]
+        elif isinstance(experiences, tuple):
+            form, parts = len(experiences), experiences
         else:
-            form, parts = "", [experience]
-        if not parts or (isinstance(form, list) and not all(isinstance(name, str) for name in form)):
-            raise TypeError(f"experience must be a dict with names as keys, a tuple or one array, got {experience!r}")
-        if self.arrays is None:
-            self.form = form
-        elif form != self.form:
-            raise ValueError(f"experience must be put together as the first was, {self.form!r}, got {form!r}")
-        return parts
+            form, parts = "", [experiences]
+        if not parts:
+            raise TypeError(f"{name} must be a dict with names as keys, a tuple or one array, got {experiences!r}")
+        if self.arrays is not None and form != self.form:
+            raise ValueError(f"{name} must be put together as the first was, {self.form!r}, got {form!r}")
+        columns = [_numpy(name, part) for part in parts]
+        if single:
+            columns = [column[None] for column in columns]
+        elif any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
+            shapes = [column.shape for column in columns]
+            raise ValueError(f"{name} must be arrays that share one leading axis, got shapes {shapes}")
+        for i, (array, column) in enumerate(zip(self.arrays or (), columns, strict=False)):
+            if column.shape[1:] != array.shape[1:] or column.dtype != array.dtype:
+                part = "" if form == "" else f"[{form[i] if isinstance(form, list) else i!r}]"
+                self._refuse(name + part, array, column)
+        return form, columns
+
+    def _refuse(self, label, array, column):
+        """Say why a column cannot be stored in an array, and what to do."""
+        if column.dtype != array.dtype:
+            raise TypeError(f"{label} must have dtype {array.dtype} as those stored, got {column.dtype}")
+        cure = "make all of one shape (pad, and mask what was added), or keep a replay for each shape"
+        raise ValueError(f"{label} must be {array.shape[1:]} each as those stored, got {column.shape[1:]}: {cure}")
 
     def _joined(self, arrays):
         """The parts put together as they were added."""
         if isinstance(self.form, list):
             return dict(zip(self.form, arrays, strict=True))
         return tuple(arrays) if isinstance(self.form, int) else arrays[0]
-
-    def _checked(self, priorities, count):
-        values = _numpy("priorities", priorities, torch.float64).astype(np.float64)
-        if values.shape != (count,):
-            raise ValueError(f"priorities must be ({count},), got {values.shape}")
-        if count and not (values.min() >= 0 and values.max() < np.inf):  # false for NaN, too
-            raise ValueError(f"priorities must be finite and at least 0, got {values.min()}..{values.max()}")
-        return values
 
 
 def _numpy(name, value, dtype=None):

@@ -48,7 +48,7 @@ def check_draw(function):
 
 def check_rehearse(function):
     """One replayed batch whose priorities are renewed: function(replay, loss_of, n, beta) -> weighted mean loss."""
-    replay = ExperienceReplay(4, alpha=1.0)
+    replay = ExperienceReplay(4, alpha=1.0, epsilon=0)
     replay.extend(torch.arange(4.0), [1.0, 1.0, 2.0, 4.0])  # 8 strata draw them 1, 1, 2 and 4 times
     before = copy.deepcopy(replay)
     if attempt(function, replay, lambda x: 3 * x, 8, 1.0)[1] is None:
