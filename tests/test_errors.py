@@ -99,7 +99,7 @@ CASES = [
     ("an empty replay", lambda: ExperienceReplay(4).sample(2), IndexError, ["empty"]),
     ("a negative capacity", lambda: ExperienceReplay(-1), ValueError, ["capacity", "-1"]),
     ("an interval of one seed", lambda: metrics.confidence_interval([1.0]), ValueError, ["samples", "2 seeds"]),
-    ("a matrix R that is not square", lambda: metrics.forgetting([[1.0, 2.0]]), ValueError, ["R", "(1, 2)"]),
+    ("scores that are not square", lambda: metrics.forgetting([[1.0, 2.0]]), ValueError, ["scores", "(1, 2)"]),
 ]  # fmt: skip
 
 
