@@ -20,8 +20,8 @@ from neuralmem import (
     MemoryController,
     MetaLearner,
     NeuralMemoryBank,
+    persistence,
 )
-from neuralmem import agent as agent_module
 from neuralmem.training import cosine_schedule
 
 STEPS = 40
@@ -145,7 +145,7 @@ def train_until_a_save_fails_half_way(path, count):
             os.truncate(file, os.fstat(file).st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    agent_module.os.fsync = die
+    persistence.os.fsync = die
     train(path)
 
 
@@ -184,7 +184,7 @@ class TestFilesThatAreNotWhole:
     def test_foreign(self, tmp_path):
         (tmp_path / "text").write_text("not an agent")
         save_file({"weight": torch.zeros(3)}, tmp_path / "other")
-        save_file({"weight": torch.zeros(3)}, tmp_path / "half", {"format": "neuralmem agent 1", "tree": "{"})
+        save_file({"weight": torch.zeros(3)}, tmp_path / "half", {"format": "neuralmem agent 2", "tree": "{"})
         for name in ("text", "other", "half"):
             with pytest.raises(ValueError, match="not a whole saved agent"):
                 load(tmp_path / name)
@@ -221,13 +221,108 @@ class TestFilesThatAreNotWhole:
         assert all(torch.equal(p, q) for p, q in zip(before, model.parameters(), strict=True)) and len(replay) == 0
 
 
+def untouched(path, words, model=None, replay=None, **settings):
+    """Loading raises a ValueError with these words, and neither model nor replay has changed."""
+    made, buffer = parts()
+    model, replay = model or made, replay or buffer
+    before = [value.clone() for value in model.state_dict().values()], replay.state_dict()
+    with pytest.raises(ValueError, match=words):
+        ContinualLearningAgent.load(path, model, replay, **{"schedule": cosine_schedule(STEPS), **settings})
+    assert all(torch.equal(p, q) for p, q in zip(before[0], model.state_dict().values(), strict=True))
+    after = replay.state_dict()
+    assert all(torch.equal(v, after[k]) if torch.is_tensor(v) else v == after[k] for k, v in before[1].items())
+
+
+@pytest.fixture(scope="module")
+def file_content(tmp_path_factory):
+    agent = make()
+    agent.learn(list(stream())[:3])
+    path = tmp_path_factory.mktemp("saved") / "agent"
+    agent.save(path)
+    return path.read_bytes()
+
+
+def test_any_flipped_bit_is_seen(file_content, tmp_path):
+    """In the length, all over the header and its checksum, and in the numbers: 1,500 flips, and none is loaded."""
+    path, draw = tmp_path / "agent", random.Random(0)
+    end = 8 + int.from_bytes(file_content[:8], "little")
+    places = [*range(16), *(draw.randrange(8, end) for _ in range(500))]
+    checksum = file_content.index(b'"checksum"')
+    places += [*range(checksum, checksum + 80), *(draw.randrange(end, len(file_content)) for _ in range(900))]
+    for count, place in enumerate(places):
+        flipped = bytearray(file_content)
+        flipped[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match="not a whole saved agent"):
+            persistence.load(path)
+        if count % 300 == 0:
+            untouched(path, "not a whole saved agent")
+    path.write_bytes(file_content)
+    assert load(path).steps == 3
+
+
+def test_a_file_with_a_right_checksum_and_wrong_content_loads_nothing(file_content, tmp_path):
+    """Each part left out, None, a word, a wrong number or of another size: said before anything is overwritten."""
+    path = tmp_path / "agent"
+    path.write_bytes(file_content)
+    good = persistence.load(path)
+    wrong = [{key: value for key, value in good.items() if key != left_out} for left_out in good]
+    for key in good:
+        others = ["word", [], {}, torch.zeros(3), *([7] if key != "steps" else []), *([None] if key != "state" else [])]
+        wrong += [good | {key: other} for other in others]
+    moments = good["optimiser"]
+    wrong += [good | {"optimiser": moments | {"state": {0: moments["state"][1]}}}]
+    wrong += [good | {"optimiser": moments | {"param_groups": []}}]
+    wrong += [good | {"replay": good["replay"] | {"numbers": torch.zeros(3)}}]
+    wrong += [good | {"random": [torch.zeros(9, dtype=torch.uint8)]}, good | {"steps": -1}]
+    wrong += [good | {"state": good["state"][:2]}, good | {"settings": good["settings"] | {"lr": -1.0}}]
+    wrong += [[good], "agent"]
+    for tree in wrong:
+        persistence.save(tree, path)
+        untouched(path, "must|not a whole saved agent")
+    persistence.save(good, path)
+    assert_same(load(path), load(path))
+
+
+def test_another_precision_is_refused(file_content, tmp_path):
+    path = tmp_path / "agent"
+    path.write_bytes(file_content)
+    untouched(path, "float32, model .*float64", model=parts()[0].double())
+
+
+def test_what_is_given_again_counts(file_content, tmp_path):
+    path = tmp_path / "agent"
+    path.write_bytes(file_content)
+    model, replay = parts()
+    schedule = cosine_schedule(STEPS)
+    agent = ContinualLearningAgent.load(path, model, replay, schedule=schedule, betas=(0.5, 0.9), lr=0.5)
+    assert agent.optimiser.param_groups[0]["betas"] == agent.betas == (0.5, 0.9) and agent.lr == 0.5
+    untouched(path, "lr must be", lr=-1)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [{"a": [1, 2.5, None, True, "x"], "b": (torch.arange(3), {"c": torch.zeros(2, 0)})}, [], 3.5, torch.ones(())],
+)
+def test_any_nest_comes_back_as_it_was(tree, tmp_path):
+    def flat(part):
+        if isinstance(part, dict):
+            return [item for key in part for item in (key, *flat(part[key]))]
+        if isinstance(part, list | tuple):
+            return [type(part), *(item for value in part for item in flat(value))]
+        return [(part.dtype, part.shape, part.tolist()) if torch.is_tensor(part) else part]
+
+    persistence.save(tree, tmp_path / "nest")
+    assert flat(persistence.load(tmp_path / "nest")) == flat(tree)
+
+
 def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     agent = make()
     agent.learn(list(stream())[:2])
     agent.save(tmp_path / "agent")
     before = (tmp_path / "agent").read_bytes()
     agent.learn(list(stream())[2:3])
-    monkeypatch.setattr("neuralmem.agent.os.replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("neuralmem.persistence.os.replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         agent.save(tmp_path / "agent")
     assert (tmp_path / "agent").read_bytes() == before

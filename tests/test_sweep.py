@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from neuralmem import ContinualLearningAgent
-from neuralmem.agent import sweep
+from neuralmem.sweep import sweep
 from neuralmem.worlds import split_generator
 from neuralmem.worlds.functions import function_pairs
 
@@ -45,6 +45,24 @@ def test_serial_and_parallel_agree():
 def test_nothing_to_run(methods, seeds):
     with pytest.raises(ValueError, match="methods and seeds must not be empty"):
         sweep(run, methods, seeds)
+
+
+WRONG = [
+    ("methods named by one word", lambda: sweep(run, "slow", [0]), TypeError, "methods must be a list or the like"),
+    ("a number of seeds", lambda: sweep(run, ["slow"], 3), TypeError, "seeds must be a list or the like"),
+    ("a method twice", lambda: sweep(run, ["slow", "slow"], [0]), ValueError, "must not hold one twice"),
+    ("a seed twice", lambda: sweep(run, ["slow"], [0, 0]), ValueError, "must not hold one twice"),
+    ("no function", lambda: sweep("run", ["slow"], [0]), TypeError, "run must be a function"),
+    ("no processes", lambda: sweep(run, ["slow"], [0], n_jobs=0), ValueError, "n_jobs must be a number of processes"),
+    ("half a process", lambda: sweep(run, ["slow"], [0], n_jobs=0.5), TypeError, "n_jobs must be an integer"),
+]
+
+
+@pytest.mark.parametrize(("label", "call", "error", "words"), WRONG, ids=[case[0] for case in WRONG])
+def test_wrong_input_is_refused_by_name(label, call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    assert words in str(caught.value)
 
 
 @pytest.fixture(scope="module")

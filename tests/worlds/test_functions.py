@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neuralmem.worlds import split_generator
-from neuralmem.worlds.functions import FOUR_TASKS, function_pairs
+from neuralmem.worlds.functions import FOUR_TASKS, constant_errors, function_pairs, pairs_as_episodes
 
 
 @pytest.mark.parametrize("task", FOUR_TASKS)
@@ -39,3 +39,25 @@ def test_train_and_test_draws_share_no_row():
 def test_an_unknown_task_is_named():
     with pytest.raises(ValueError, match="task"):
         function_pairs("sinh", 2, torch.Generator())
+
+
+def test_constants_are_those_of_the_book():
+    assert list(constant_errors().values()) == pytest.approx([0.0154, 0.00003, 0.0041, 0.000106], rel=0.06)
+
+
+def test_splits_and_seeds_never_share_a_generator():
+    starts = [split_generator(split, seed) for split in ("train", "test") for seed in range(9)]
+    assert len({tuple(torch.randn(4, generator=start).tolist()) for start in starts}) == 18
+    with pytest.raises(ValueError, match="split must be one of 'train', 'test'"):
+        split_generator("validation", 0)
+
+
+def test_episodes_show_the_answer_one_step_late():
+    x, y = function_pairs("tanh+2", (3, 4), split_generator("train", 0), dim=5)
+    inputs, targets, mask = pairs_as_episodes(x, y)
+    assert inputs.shape == (4, 3, 11) and targets.shape == (4, 3, 5) and mask.shape == (4, 3)
+    assert torch.equal(inputs[2, 1, :5], x[1, 2]) and torch.equal(inputs[2, 1, 5:10], y[1, 1])
+    assert torch.equal(targets[2, 1], y[1, 2])
+    assert (inputs[0, :, 5:] == 0).all() and (mask[0] == 0).all() and (mask[1:] == 1).all()
+    with pytest.raises(ValueError, match="x must be"):
+        pairs_as_episodes(x[0], y[0])
