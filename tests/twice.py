@@ -2,8 +2,9 @@
 
     python tests/twice.py book/01_addressing.ipynb book/02_bank.ipynb
 
-A reader runs a cell again, opens a chapter from another folder, or has it without the rest of the book. The package
-that the copy sees is built and installed to a folder of its own, so that it cannot lean on the repository around it.
+A reader runs a cell again, opens a chapter from another folder, has it without the rest of the book, or may not write
+where it lies: a notebook that writes into its folder fails, too. The package that the copy sees is built and installed
+to a folder of its own, so that it cannot lean on the repository around it.
 Prints one line a notebook, and for each that fails the cell and the error; exits 1 where one failed.
 """
 
@@ -44,6 +45,7 @@ def trouble(path, site=None):
     """Run a copy of a notebook alone in an empty folder, each cell twice; return None, or what went wrong."""
     with tempfile.TemporaryDirectory() as folder:
         notebook = doubled(nbformat.read(path, as_version=4))
+        began = os.stat(folder).st_mtime_ns
         environment = {**os.environ}
         if site is not None:
             environment["PYTHONPATH"] = str(site)
@@ -54,8 +56,10 @@ def trouble(path, site=None):
             number = client.code_cells_executed
             which = "first" if number % 2 else "second"
             return f"code cell {(number + 1) // 2}, when run the {which} time:\n{error}"
-        left = sorted(name.name for name in Path(folder).iterdir())
-        return f"it left behind, in the folder it was opened in: {', '.join(left)}" if left else None
+        if os.stat(folder).st_mtime_ns == began:
+            return None
+        left = ", ".join(sorted(name.name for name in Path(folder).iterdir())) or "removed again"
+        return f"it wrote into the folder it was opened in, which may be read-only (use a temporary one): {left}"
 
 
 def main(paths):

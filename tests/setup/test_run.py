@@ -88,7 +88,8 @@ TROUBLES = {
     "changes what another cell made": (["x = [1]", "x.append(2)\nassert x == [1, 2]"], "cell 2, when run the second"),
     "fails at once": (["x = 1", "x / 0"], "cell 2, when run the first"),
     "needs a file beside it": (["open('results/copy_task.json')"], "cell 1, when run the first"),
-    "leaves a file": (["open('left.txt', 'w').close()"], "left behind.*left.txt"),
+    "leaves a file": (["open('left.txt', 'w').close()"], "wrote into the folder.*left.txt"),
+    "writes a file and removes it": (["import os\nopen('x', 'w').close()\nos.unlink('x')"], "wrote.*removed again"),
 }
 
 
