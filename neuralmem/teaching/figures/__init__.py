@@ -6,4 +6,5 @@ from .demo import *
 from .memory import *
 from .meta import *
 from .replay import *
+from .rooms import *
 from .style import *
