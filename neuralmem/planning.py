@@ -1,8 +1,13 @@
 """What to do: planning with a model by weighing random plans (chapter 6)."""
 
+from collections.abc import Callable
+
 import torch
 
 from ._validate import positive_int, real, shaped
+
+Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""A model or a cost: of states (B, C, S) and actions (B, C)."""
 
 
 class Planner:
@@ -36,7 +41,7 @@ class Planner:
         """Forget the plans: the next one starts at 0, for any number of rows."""
         self.plan = None
 
-    def act(self, model, cost, state: torch.Tensor) -> torch.Tensor:
+    def act(self, model: Step, cost: Step, state: torch.Tensor) -> torch.Tensor:
         """The actions (B,) for the states (B, S), each within ±limit, after planning with `model` once."""
         shaped("state", state, "B S")
         if self.plan is None:
@@ -60,7 +65,9 @@ class Planner:
         return torch.cat([moved + self.spread * noise, moved, held], 1).clamp(-self.limit, self.limit)
 
 
-def rollout_cost(model, cost, state: torch.Tensor, plans: torch.Tensor, last_weight: float = 1.0) -> torch.Tensor:
+def rollout_cost(
+    model: Step, cost: Step, state: torch.Tensor, plans: torch.Tensor, last_weight: float = 1.0
+) -> torch.Tensor:
     """What each plan (B, C, horizon) costs from the states (B, S), a (B, C): the sum of cost(state, action) on its way.
 
     The cost of a step is that of the action and of the state that it leads to; the last step's counts `last_weight`

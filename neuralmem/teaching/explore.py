@@ -36,11 +36,18 @@ def _text(value):
 class Explorer:
     """What `explore` returns: widgets where a kernel runs, a player of stored frames elsewhere."""
 
-    def __init__(self, function, start, play, names, options):
+    def __init__(
+        self,
+        function: Callable[..., Figure],
+        start: Mapping[str, Any],
+        play: str | None,
+        names: Mapping[str, str],
+        options: Mapping[str, Sequence[Any]],
+    ) -> None:
         self.function, self.play, self.options = function, play, options
         self.start = {name: start.get(name, values[0]) for name, values in options.items()}
         self.names = {name: names.get(name, name.replace("_", " ")) for name in options}
-        words = (function.__doc__ or getattr(function, "__name__", "figure")).strip().split("\n\n")[0]
+        words = str(function.__doc__ or getattr(function, "__name__", "figure")).strip().split("\n\n")[0]
         label = " ".join(words.replace("`", "").split()).removeprefix("Draw ")
         self.label = label[:1].upper() + label[1:]
 
@@ -94,7 +101,7 @@ class Explorer:
             buttons.append(BUTTON.substitute(group=group, index=place, value=escape(text), checked=checked))
         return BUTTONS.substitute(quoted, buttons="".join(buttons))
 
-    def widget(self):
+    def widget(self) -> Any:
         """Return ipywidgets controls that call the function at each move, so that edited code shows."""
         import ipywidgets
 

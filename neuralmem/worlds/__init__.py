@@ -5,6 +5,6 @@ import torch
 from .._validate import choice
 
 
-def split_generator(split, seed):
+def split_generator(split: str, seed: int) -> torch.Generator:
     """The generator of the "train" or the "test" draws of a seed: no two (split, seed) share one (chapter 0)."""
     return torch.Generator().manual_seed(2 * seed + (choice("split", split, ("train", "test")) == "test"))

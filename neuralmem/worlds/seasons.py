@@ -1,11 +1,14 @@
 """A dynamic environment: cue-value recall whose coding changes with the season (chapter 6)."""
 
+from typing import Any
+
 import torch
+from torch import Generator, Tensor
 
 from .._validate import positive_int, shaped
 
 
-def season_alphabets(seasons, generator, symbols=8, width=16):
+def season_alphabets(seasons: int, generator: Generator, symbols: int = 8, width: int = 16) -> Tensor:
     """The symbols of each season, as the agent sees them: (seasons, symbols, width) of -1 and 1, no two alike.
 
     Symbol number s means the same bits in every season; what it looks like is drawn anew. Chapter 6.
@@ -17,7 +20,15 @@ def season_alphabets(seasons, generator, symbols=8, width=16):
     return _signs(looks, width)
 
 
-def recall_episodes(alphabet, size, generator, cues=4, stores=8, asks=6, cue_bits=6):
+def recall_episodes(
+    alphabet: Tensor,
+    size: int,
+    generator: Generator,
+    cues: int = 4,
+    stores: int = 8,
+    asks: int = 6,
+    cue_bits: int = 6,
+) -> tuple[Tensor, Tensor]:
     """Episodes in which symbols are stored under cues, overwritten, and asked for (chapter 6).
 
     The first step stores; the others are shuffled; a store picks any of the episode's cues, so it may overwrite; an
@@ -46,7 +57,9 @@ def recall_episodes(alphabet, size, generator, cues=4, stores=8, asks=6, cue_bit
     return x, _signs(symbol, (len(alphabet) - 1).bit_length()) * ask
 
 
-def recall_sessions(alphabet, sessions, episodes, generator, **settings):
+def recall_sessions(
+    alphabet: Tensor, sessions: int, episodes: int, generator: Generator, **settings: Any
+) -> tuple[Tensor, Tensor]:
     """Sessions of episodes that share a hidden answer code: the bits permuted and some of them flipped (chapter 6).
 
     Returns x (sessions, episodes, T, D) and y (sessions, episodes, T, bits), otherwise as `recall_episodes`, which
@@ -61,13 +74,13 @@ def recall_sessions(alphabet, sessions, episodes, generator, **settings):
     return x, y.gather(-1, places) * flips
 
 
-def asked_loss(prediction, target, reduction="mean"):
+def asked_loss(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Logistic loss of bits: log(1 + exp(-target·prediction)) where the target is -1 or 1, 0 where it is 0."""
     loss = torch.nn.functional.softplus(-target * prediction) * target.abs()
     return loss if reduction == "none" else loss.mean()
 
 
-def wrong_bits(prediction, target):
+def wrong_bits(prediction: Tensor, target: Tensor) -> float:
     """Share of the asked bits whose sign is wrong, a float: 0.5 is guessing."""
     asked = target != 0
     return float(((prediction > 0) != (target > 0))[asked].float().mean())

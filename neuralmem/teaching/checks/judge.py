@@ -3,12 +3,17 @@
 import copy
 import inspect
 import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
+Function = Callable[..., Any]
+Mistakes = Sequence[tuple[Any, str]]
 
-def attempt(function, *args, **kwargs):
+
+def attempt(function: Function, *args: Any, **kwargs: Any) -> tuple[Any, str | None]:
     """Call the reader's function; return (result, None), or (None, a message) if it is undone or raises."""
     try:
         return function(*args, **kwargs), None
@@ -18,7 +23,7 @@ def attempt(function, *args, **kwargs):
         return None, f"{function.__name__} raised {type(error).__name__}: {error}"
 
 
-def judge(function, args, right, mistakes=()):
+def judge(function: Function, args: Sequence[Any], right: Any, mistakes: Mistakes = ()) -> bool:
     """Print "Right.", or what is wrong with function(*args) and why, and return True or False.
 
     `mistakes` is a list of (result, why): a plausible wrong result, and the explanation that it gets.
@@ -49,14 +54,20 @@ def _difference(got, right, mistakes):
 # The examination on several instances
 
 
-def verdict(*problems):
+def verdict(*problems: str | None) -> bool:
     """Print the first problem that is not None, or "Right."; return whether there was none: one verdict a check."""
     found = next((problem for problem in problems if problem), None)
     print(found or "Right.")
     return found is None
 
 
-def examine(function, reference, instances, mistakes=(), gradients=()):
+def examine(
+    function: Function,
+    reference: Function,
+    instances: Mapping[str, tuple[Any, ...]],
+    mistakes: Mistakes = (),
+    gradients: Sequence[int] = (),
+) -> bool:
     """Compare a reader's function with a reference on several instances; print one verdict, return True or False.
 
     `instances` maps a label ("the example", "random numbers", "a weight of 0") to a tuple of arguments: at least three
@@ -68,7 +79,13 @@ def examine(function, reference, instances, mistakes=(), gradients=()):
     return verdict(find_problem(function, reference, instances, mistakes, gradients))
 
 
-def find_problem(function, reference, instances, mistakes=(), gradients=()):
+def find_problem(
+    function: Function,
+    reference: Function,
+    instances: Mapping[str, tuple[Any, ...]],
+    mistakes: Mistakes = (),
+    gradients: Sequence[int] = (),
+) -> str | None:
     """Return what is wrong with the function, in a sentence, or None: `examine` without its print."""
     wrong = {}
     for label, arguments in instances.items():

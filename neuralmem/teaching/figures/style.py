@@ -2,10 +2,14 @@
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from ...metrics import confidence_interval
@@ -47,7 +51,7 @@ class BookFigure(Figure):
         return bundle, {"image/png": {"width": width, "height": height}}
 
 
-def picture(figure, format="PNG", colours=256, **options):
+def picture(figure: Figure, format: str = "PNG", colours: int = 256, **options: Any) -> bytes:
     """Draw any Figure as the bytes of a picture of at most `colours` colours, SHARPNESS times its size."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=SHARPNESS * 100, facecolor="white")
@@ -56,21 +60,31 @@ def picture(figure, format="PNG", colours=256, **options):
     return small.getvalue()
 
 
-def new_figure(width=6.0, height=3.2, rows=1, columns=1, **kwargs):
+def new_figure(
+    width: float = 6.0, height: float = 3.2, rows: int = 1, columns: int = 1, **kwargs: Any
+) -> tuple[Figure, Any]:
     """Return (figure, axes) on an opaque white background, closed so that it is shown only where it is returned.
 
     `width` and `height` are in inches; other arguments go to `plt.subplots`.
     """
-    settings = {"figsize": (width, height), "layout": "constrained", "dpi": 100, "FigureClass": BookFigure}
-    figure, axes = plt.subplots(rows, columns, **settings, **kwargs)
+    settings: dict[str, Any] = {"figsize": (width, height), "layout": "constrained", "dpi": 100}
+    settings |= {"FigureClass": BookFigure, **kwargs}
+    figure, axes = plt.subplots(rows, columns, **settings)
     figure.set_facecolor("white")
     plt.close(figure)
     return figure, axes
 
 
-def heatmap(matrix, title="", xlabel="slot", ylabel="", ax=None, value_range=(None, None)):
+def heatmap(
+    matrix: ArrayLike,
+    title: str = "",
+    xlabel: str = "slot",
+    ylabel: str = "",
+    ax: Axes | None = None,
+    value_range: tuple[float | None, float | None] = (None, None),
+) -> Figure:
     """Draw a matrix (rows, columns) as a heat map with a colour bar and return its Figure."""
-    figure, ax = new_figure() if ax is None else (ax.figure, ax)
+    figure, ax = new_figure() if ax is None else (cast(Figure, ax.figure), ax)
     low, high = value_range
     image = ax.imshow(np.asarray(matrix), aspect="auto", cmap="viridis", interpolation="nearest", vmin=low, vmax=high)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
@@ -78,7 +92,13 @@ def heatmap(matrix, title="", xlabel="slot", ylabel="", ax=None, value_range=(No
     return figure
 
 
-def measured_curves(panels, xlabel, ylabel, roles=None, **axes_settings):
+def measured_curves(
+    panels: Mapping[str, tuple[Sequence[float], Mapping[str, ArrayLike]]],
+    xlabel: str,
+    ylabel: str,
+    roles: Mapping[str, str] | None = None,
+    **axes_settings: Any,
+) -> Figure:
     """Draw means over seeds with 95 % bands against x, one panel a title, and return the Figure.
 
     `panels` maps a title to (x, curves) and `curves` a label to samples (seeds, X), or to a closed form (X,), drawn
