@@ -80,6 +80,22 @@ def constant_errors(samples: int = 20_000, seed: int = 0, dim: int = 64) -> dict
     return errors
 
 
+def linear_errors(samples: int = 2000, seed: int = 0, dim: int = 64) -> dict[str, float]:
+    """Held-out mean squared error of a straight line fitted to each of FOUR_TASKS by least squares (chapter 0)."""
+    train, test = split_generator("train", seed), split_generator("test", seed)
+    errors = {}
+    for task in FOUR_TASKS:
+        x, y = function_pairs(task, samples, train, dim)
+        weights = torch.linalg.lstsq(_with_ones(x), y).solution
+        x, y = function_pairs(task, samples, test, dim)
+        errors[task] = float((_with_ones(x) @ weights - y).square().mean())
+    return errors
+
+
+def _with_ones(x):
+    return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)
+
+
 def _standardised(x):
     """z = √D · mean(x), repeated D times: standard normal where x is."""
     return (x.shape[-1] ** 0.5 * x.mean(-1, keepdim=True)).expand_as(x)

@@ -1,14 +1,26 @@
-"""Chapter 0: its figures, its explorer, and the checks of its exercises."""
+"""Chapter 0: its figures, its explorer, the rules it promises, and the checks of its exercises."""
+
+import copy
+import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from scipy import stats
+from torch import nn
 
+from neuralmem import ContinualLearningAgent, ExperienceReplay, MemoryConfig, MetaLearner, NeuralMemoryBank
 from neuralmem.metrics import confidence_interval
 from neuralmem.teaching import figures
 from neuralmem.teaching.checks import chapter_0 as checks
 from neuralmem.worlds.functions import FOUR_TASKS
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from exercises import assert_accepts, assert_explains, ignoring  # noqa: E402
 
 
 def pixels(figure):
@@ -18,128 +30,314 @@ def pixels(figure):
 
 
 def offsets(container):
-    """Centres of the error bars of one label."""
+    """Centres of the error bars of one method."""
     return container.lines[0].get_xydata()
+
+
+# The figures
 
 
 def test_demo_panels_show_the_memory_and_each_task_from_its_phase_on():
     errors = np.array([[1.0, 9.0], [2.0, 3.0]])
-    memory = torch.rand(5, 4)
+    memory = torch.tensor([[-2.0, 1.0], [0.5, 0.0]])
     figure = figures.demo_panels(memory, {"demo": errors}, ["sin", "cos"], [0.5, 0.25], {"demo": "full"})
     rows, panel = figure.axes[:2]
     assert np.array_equal(rows.images[0].get_array(), memory.numpy())
+    assert rows.images[0].get_clim() == (-2, 2)  # as much red as blue: the numbers have signs
     drawn = {line.get_label(): line.get_xydata().tolist() for line in panel.lines if line.get_label() in ("sin", "cos")}
     assert drawn == {"sin": [[0, 1], [1, 2]], "cos": [[1, 3]]}  # cos before it is trained on is left out
     assert panel.title.get_color() == figures.COLOURS["full"] and len(panel.lines) == 4
+    assert panel.get_xlabel() and not rows.get_xlabel().startswith("tasks")  # the label stands under its own panel
 
 
-def test_errors_by_task_draws_means_and_intervals_and_plain_values():
+def test_demo_panels_name_every_curve_where_it_ends_and_apart():
+    errors = np.full((4, 4), 0.1)
+    figure = figures.demo_panels(None, {"demo": errors, "new": errors}, list(FOUR_TASKS))
+    for panel in figure.axes:
+        heights = sorted(np.log10(text.get_position()[1]) for text in panel.texts)
+        low, high = np.log10(panel.get_ylim())
+        assert [text.get_text() for text in panel.texts] == list(FOUR_TASKS)
+        assert min(np.diff(heights)) > 0.07 * (high - low)
+
+
+def test_errors_by_method_draw_means_intervals_seeds_and_plain_values():
     samples = np.array([[1.0, 4.0], [3.0, 6.0], [2.0, 5.0]])
-    figure = figures.errors_by_task(["a", "b"], {"ours": samples, "constant": [0.5, 0.7]}, {"ours": "full"})
-    ours, constant = figure.axes[0].containers
-    assert offsets(ours)[:, 1].tolist() == [2, 5] and offsets(constant)[:, 1].tolist() == [0.5, 0.7]
-    (top,) = {round(float(segment[1, 1] - segment[:, 1].mean()), 6) for segment in ours.lines[2][0].get_segments()[1:]}
-    assert top == pytest.approx(confidence_interval(samples)[1][1])  # the second bar's half-width
+    figure = figures.errors_by_method(["a", "b"], {"ours": samples, "constant": [0.5, 0.7]}, {"ours": "full"})
+    first, second = figure.axes
+    assert [tick.get_text() for tick in first.get_yticklabels()] == ["ours", "constant"]
+    assert offsets(first.containers[0])[0].tolist() == [2, 0] and offsets(second.containers[0])[0].tolist() == [5, 0]
+    seeds, constant = first.lines[-2:]
+    assert seeds.get_xdata().tolist() == [1, 3, 2] and constant.get_xdata().tolist() == [0.5]
+    (segment,) = second.containers[0].lines[2][0].get_segments()
+    assert segment[1, 0] - 5 == pytest.approx(confidence_interval(samples)[1][1])
 
 
-@pytest.mark.parametrize(
-    ("function", "start", "knobs"),
-    [
-        (figures.explore_rows, {"task": "sin", "rows": 20}, {"task": "square", "rows": 200}),
-    ],
-)
-def test_every_knob_of_an_explorer_changes_its_picture(function, start, knobs):
-    if function is figures.explore_rows:
-        knobs["task"] = next(name for name in FOUR_TASKS if name != start["task"])
-    before = pixels(function(**start))
-    assert (pixels(function(**start)) == before).all()
+def test_shares_by_method_mark_the_constant_the_bar_and_what_lies_outside():
+    samples = {"ours": np.array([[0.1, 0.2], [0.3, 0.2]]), "worse": np.array([[0.5, 9.0], [0.7, 9.0]])}
+    figure = figures.shares_by_method(samples, ["a", "b"], {"ours": "replay"}, bar=0.35)
+    first, second = figure.axes
+    assert [line.get_xdata()[0] for line in first.lines[:2]] == [1, 0.35]
+    assert offsets(first.containers[1])[0] == pytest.approx([0.6, 1])
+    assert len(second.containers) == 1 and second.lines[-1].get_marker() == ">"
+
+
+def test_every_knob_of_the_explorer_changes_its_picture():
+    start, knobs = {"task": "sin", "rows": 20}, {"task": "tanh+2", "rows": 200}
+    before = pixels(figures.explore_rows(**start))
+    assert (pixels(figures.explore_rows(**start)) == before).all()
     for name, value in knobs.items():
-        assert (pixels(function(**{**start, name: value})) != before).any(), name
+        assert (pixels(figures.explore_rows(**{**start, name: value})) != before).any(), name
+
+
+# The rules
+
+
+def test_every_test_that_the_chapter_names_is_there():
+    named = set(re.findall(r"Enforced[^\n]*", (ROOT / "book" / "00_demo.ipynb").read_text(encoding="utf-8")))
+    named = {name for line in named for name in re.findall(r"`(test_\w+)`", line)}
+    written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    assert len(named) >= 5
+    for name in named:
+        assert f"def {name}(" in written, f"chapter 0 names {name}, which is no test"
+
+
+@pytest.mark.parametrize("addressing", ["ntm", "dnc"])
+def test_two_writes_leave_two_rows_that_differ(addressing):
+    """Rule 3. Content addressing alone cannot part equal rows; allocation can, and heads that start somewhere."""
+    written = {}
+    for kind in (addressing, "content"):
+        bank = NeuralMemoryBank(MemoryConfig(8, 4, 1, addressing=kind))
+        first, second = torch.randn(2, 1, bank.interface_size, generator=torch.Generator().manual_seed(0))
+        _, state = bank(first, bank.initial_state(1))
+        _, state = bank(second, state)
+        written[kind] = state.memory[0]
+    differences = {kind: float((rows - rows[:1]).abs().max()) for kind, rows in written.items()}
+    assert differences[addressing] > 1e-2 and differences["content"] < 1e-6
+
+
+@pytest.mark.parametrize("part", ["replay", "meta"])
+def test_every_part_of_an_agent_can_be_left_out(part):
+    """Rule 4. The same agent without a part trains and answers."""
+    model = nn.Linear(3, 2)
+    parts = {"replay": ExperienceReplay(20), "meta": MetaLearner(model, inner_lr=0.1)}
+    agent = ContinualLearningAgent(model, **{**parts, part: None}, support_size=2 if part == "replay" else None)
+    shape = (4, 5, 3) if agent.meta else (4, 3)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert agent.train_step(x, x[..., :2]) > 0 and agent.evaluate(x, x[..., :2]) > 0
+
+
+# The checks of exercises
 
 
 def shared_rows(train, test):
     return sum(any(torch.equal(row, other) for other in train) for row in test)
 
 
-def half_width(samples, ddof=1, factor=4.3026527):
-    return factor * np.std(samples, ddof=ddof) / len(samples) ** 0.5
+def constant_error(train_y, test_y):
+    return (test_y - train_y.mean()).square().mean()
+
+
+def half_width(samples):
+    factor = stats.t.ppf(0.975, len(samples) - 1)
+    return factor * np.std(samples, ddof=1) / len(samples) ** 0.5
+
+
+def scaled_width(samples, factor=None, ddof=1, root=None):
+    factor = stats.t.ppf(0.975, len(samples) - 1) if factor is None else factor
+    return factor * np.std(samples, ddof=ddof) / (len(samples) if root is None else root) ** 0.5
 
 
 def untrained(model):
-    return [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    return [name for name, p in model.named_parameters() if p.grad is None or p.grad.norm() == 0]
 
 
-def weights(priorities, drawn, alpha, beta):
-    plain = (len(priorities) * (priorities**alpha / (priorities**alpha).sum())[drawn]) ** -beta
-    return plain / plain.max()
+def blind_error(targets):
+    return (targets - targets.mean(0)).square().mean()
 
 
-def draw_at(priorities, fraction):
-    return int((priorities.cumsum(0) <= fraction * priorities.sum()).sum())
+def measure(agent, x, y):
+    looked_at = copy.deepcopy(agent)
+    with torch.no_grad():
+        answers = torch.stack([looked_at(row) for row in x])
+    return float((answers - y).square().mean())
 
 
-def rehearse(replay, loss_of, n, beta, renew=True, weigh=True):
-    batch = replay.sample(n, beta=beta)
-    losses = loss_of(batch.data)
-    if renew:
-        replay.update_priorities(batch.indices, losses)
-    return (losses * batch.weights if weigh else losses).mean()
+def measure_in_place(agent, x, y):
+    with torch.no_grad():
+        answers = torch.stack([agent(row) for row in x])
+    return float((answers - y).square().mean())
 
 
-def victim(labels, rng):
-    return int(rng.choice(np.flatnonzero(labels == np.bincount(labels).argmax())))
+def measure_with_state_dict(agent, x, y):
+    kept = {name: value.clone() for name, value in agent.state_dict().items()}
+    error = measure_in_place(agent, x, y)
+    agent.load_state_dict(kept)
+    return error
 
+
+def measure_by_training(agent, x, y):
+    looked_at = copy.deepcopy(agent)
+    loss = (torch.stack([agent(row) for row in x]) - y).square().mean()
+    loss.backward()
+    agent.rows, agent.count = looked_at.rows, looked_at.count
+    return float(loss.detach())
+
+
+def sorted_in_place(train, test):
+    answer = shared_rows(train, test)
+    train.copy_(train.sort(0).values + 1)
+    return answer
+
+
+def centred_in_place(train_y, test_y):
+    mean = train_y.mean()
+    test_y -= mean
+    return test_y.square().mean()
+
+
+def targets_in_place(targets):
+    targets -= targets.mean(0)
+    return targets.square().mean()
+
+
+def samples_in_place(samples):
+    answer = half_width(samples)
+    samples.append(0.0)
+    return answer
+
+
+def cleared(model):
+    names = untrained(model)
+    model.zero_grad(set_to_none=True)
+    return names
+
+
+ONES, FOUR = torch.ones(4, 2), torch.tensor([1.0, 3.0])
 
 ANSWERS = {
     checks.check_shared_rows: (
         shared_rows,
         {
             "row i with row i": lambda train, test: int((train == test).all(1).sum()),
-            "share a number": lambda train, test: sum(bool(torch.isin(row, train).any()) for row in test),
-            "pairs": lambda train, test: sum(torch.equal(a, b) for a in train for b in test),
+            "share a number": lambda train, test: int((train[:, None] == test).any(-1).any(0).sum()),
+            "you count pairs": lambda train, test: sum(torch.equal(a, b) for a in train for b in test),
+            "the other way round": lambda train, test: shared_rows(test, train),
+            "the order of the numbers counts": lambda a, b: shared_rows(a.sort(1).values, b.sort(1).values),
+            "does not depend on `train`": lambda train, test: shared_rows(test[:1], test),
+            "does not depend on": lambda train, test: shared_rows(train, train[:1]),
+            "`train` was given to you and has changed": sorted_in_place,
+            "wrong shape": lambda train, test: torch.tensor([shared_rows(train, test)]),
+            "and it must": lambda train, test: 2,
         },
     ),
     checks.check_constant_error: (
-        lambda train, test: (test - train.mean()).square().mean(),
+        constant_error,
         {
             "seen them": lambda train, test: (test - test.mean()).square().mean(),
-            "absolute": lambda train, test: (test - train.mean()).abs().mean(),
-            "training targets": lambda train, test: (train - train.mean()).square().mean(),
+            "absolute error": lambda train, test: (test - train.mean()).abs().mean(),
+            "on the training targets": lambda train, test: (train - train.mean()).square().mean(),
+            "median": lambda train, test: (test - train.median()).square().mean(),
+            "square each difference first": lambda train, test: (test.mean() - train.mean()) ** 2,
+            "does not depend on `train_y`": lambda train_y, test_y: (test_y - 2).square().mean(),
+            "does not depend on `test_y`": lambda train_y, test_y: train_y.mean() ** 2,
+            "`test_y` was given to you and has changed": centred_in_place,
+            "wrong shape": lambda train, test: (test - train.mean()).square(),
         },
     ),
     checks.check_half_width: (
         half_width,
         {
-            "1.96": lambda samples: half_width(samples, factor=1.96),
-            "n - 1": lambda samples: half_width(samples, ddof=0),
-            "root of n": lambda samples: half_width(samples) * 3**0.5,
+            "1.96": lambda samples: scaled_width(samples, factor=1.96),
+            "4.303 is Student's factor": lambda samples: scaled_width(samples, factor=4.3026527),
+            "let both depend": lambda samples: scaled_width(samples, factor=4.3026527, root=3),
+            "n - 1, not n": lambda samples: scaled_width(samples, ddof=0),
+            "root of n": lambda samples: scaled_width(samples, root=1),
+            "whole width": lambda samples: 2 * half_width(samples),
+            "2.5 % at each": lambda samples: scaled_width(samples, factor=stats.t.ppf(0.95, len(samples) - 1)),
+            "degrees of freedom": lambda samples: scaled_width(samples, factor=stats.t.ppf(0.975, len(samples))),
+            "`samples` was given to you and has changed": samples_in_place,
+            "wrong shape": lambda samples: (np.mean(samples), half_width(samples)),
+            "does not depend on `samples`": lambda samples: half_width([1.0, 2.0, 3.0]),
         },
     ),
     checks.check_untrained: (
         untrained,
-        {"zeros": lambda model: [name for name, p in model.named_parameters() if p.grad is None]},
+        {
+            "a gradient of zeros": lambda model: [name for name, p in model.named_parameters() if p.grad is None],
+            "`grad` is None": lambda model: [
+                n for n, p in model.named_parameters() if p.grad is not None and not p.grad.any()
+            ],
+            "adds up to 0": lambda model: [
+                n for n, p in model.named_parameters() if p.grad is None or p.grad.sum() == 0
+            ],
+            "did get a gradient": lambda model: [n for n, p in model.named_parameters() if n not in untrained(model)],
+            "`requires_grad` says": lambda model: [n for n, p in model.named_parameters() if not p.requires_grad],
+            "a list of names": lambda model: len(untrained(model)),
+            "`model.named_parameters()`": lambda model: ["cut"],
+            "it has changed": cleared,
+            "does not depend on `model`": lambda model: ["cut.weight", "cut.bias", "flat.weight", "flat.bias"],
+        },
     ),
     checks.check_blind_error: (
-        lambda y: (y - y.mean(0)).square().mean(),
+        blind_error,
         {
             "one constant": lambda y: (y - y.mean()).square().mean(),
             "J - 1": lambda y: y.var(0).mean(),
             "depend on the task": lambda y: (y - y.mean(1, keepdim=True)).square().mean(),
+            "mean over tasks": lambda y: (y - y.mean(0)).square().sum(0).mean(),
+            "does not depend on": lambda y: 2.5,
+            "has changed": targets_in_place,
+            "wrong shape": lambda y: (y - y.mean(0)).square().mean(0),
+        },
+    ),
+    checks.check_measure: (
+        measure,
+        {
+            "Measure a copy": measure_in_place,
+            "plain attribute": measure_with_state_dict,
+            "no_grad": measure_by_training,
+            "root of the mean square": lambda agent, x, y: measure(agent, x, y) ** 0.5,
+            "before each row": lambda agent, x, y: (
+                sum(measure(agent, x[i : i + 1], y[i : i + 1]) for i in range(len(x))) / len(x)
+            ),
+            "does not depend on `y`": lambda agent, x, y: measure(agent, x, torch.zeros_like(x)),
+            "does not depend on `x`": lambda agent, x, y: measure(agent, torch.zeros_like(y), y),
+            "wrong shape": lambda agent, x, y: torch.full((2,), measure(agent, x, y)),
         },
     ),
 }
+CASES = [(check, words, wrong) for check, (_, mistakes) in ANSWERS.items() for words, wrong in mistakes.items()]
 
 
 @pytest.mark.parametrize("check", ANSWERS, ids=lambda check: check.__name__)
-def test_a_check_accepts_the_answer_and_says_why_another_is_wrong(check, capsys):
-    answer, mistakes = ANSWERS[check]
-    assert check(answer), capsys.readouterr().out
-    assert capsys.readouterr().out == "Right.\n"
-    for words, wrong in mistakes.items():
-        assert not check(wrong)
-        assert words in capsys.readouterr().out, words
+def test_a_check_accepts_the_answer_under_every_seed(check, capsys):
+    assert_accepts(check, ANSWERS[check][0], capsys)
 
+
+@pytest.mark.parametrize(("check", "words", "wrong"), CASES, ids=[f"{c.__name__}: {w}" for c, w, _ in CASES])
+def test_a_check_says_why_an_answer_is_wrong(check, words, wrong, capsys):
+    assert_explains(check, wrong, words, capsys)
+
+
+@pytest.mark.parametrize("check", ANSWERS, ids=lambda check: check.__name__)
+def test_a_stub_is_not_done_yet(check, capsys):
     def undone(*args):
         raise NotImplementedError
 
     assert not check(undone) and capsys.readouterr().out.startswith("Not done yet: undone")
+
+
+PLACES = {
+    checks.check_shared_rows: {0: ONES, 1: ONES},
+    checks.check_constant_error: {0: FOUR, 1: FOUR},
+    checks.check_measure: {2: None},
+}
+
+
+@pytest.mark.parametrize("check", PLACES, ids=lambda check: check.__name__)
+def test_no_check_accepts_an_answer_that_ignores_an_argument(check, capsys):
+    answer = ANSWERS[check][0]
+    for place, instead in PLACES[check].items():
+        if instead is not None:
+            assert not check(ignoring(answer, place, instead))
+            assert "Right.\n" not in capsys.readouterr().out
