@@ -74,11 +74,13 @@ def test_errors_by_method_draw_means_intervals_seeds_and_plain_values():
 
 def test_shares_by_method_mark_the_constant_the_bar_and_what_lies_outside():
     samples = {"ours": np.array([[0.1, 0.2], [0.3, 0.2]]), "worse": np.array([[0.5, 9.0], [0.7, 9.0]])}
-    figure = figures.shares_by_method(samples, ["a", "b"], {"ours": "replay"}, bar=0.35)
+    samples["a rule"] = np.array([[1.0, 3.0], [2.0, 3.0]])
+    figure = figures.shares_by_method(samples, ["a", "b"], {"ours": "replay", "worse": "full"}, bar=0.35)
     first, second = figure.axes
+    assert [line.get_xdata()[0] for line in (first.lines[-1], second.lines[-1])] == [1.5, 2.6]
     assert [line.get_xdata()[0] for line in first.lines[:2]] == [1, 0.35]
     assert offsets(first.containers[1])[0] == pytest.approx([0.6, 1])
-    assert len(second.containers) == 1 and second.lines[-1].get_marker() == ">"
+    assert len(second.containers) == 1 and second.lines[-2].get_marker() == ">"
 
 
 def test_every_knob_of_the_explorer_changes_its_picture():

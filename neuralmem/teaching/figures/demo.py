@@ -126,7 +126,8 @@ def shares_by_method(
     """Errors as shares of a constant's, a panel a task, a line a method, every seed drawn (chapter 6).
 
     `shares` maps a method to samples (seeds, tasks); 1, dashed, is the constant; `bar`, dotted, was set beforehand.
-    What lies beyond `most` is drawn at the edge as an arrow. `roles` maps a method to a role of COLOURS.
+    What lies beyond `most` is drawn at the edge as an arrow. `roles` maps an agent to a role of COLOURS; a method that
+    it does not name is a rule, whose mean is drawn hollow.
     """
     size = 1.5 * len(tasks) + 2.9, 0.31 * len(shares) + 0.9
     figure, axes = new_figure(*size, columns=len(tasks), sharex=True, sharey=True, squeeze=False)
@@ -136,7 +137,10 @@ def shares_by_method(
             ax.axvline(bar, color="black", linestyle=":", linewidth=1)
         for place, (method, samples) in enumerate(shares.items()):
             values = np.asarray(samples)[:, task]
-            colour = COLOURS[roles.get(method, "baseline")]
+            if method not in roles:
+                ax.plot(min(values.mean(), most), place, "D", color="black", markerfacecolor="white", markersize=5)
+                continue
+            colour = COLOURS[roles[method]]
             if values.mean() > most:
                 ax.plot(most, place, ">", color=colour, markersize=6)
                 continue
