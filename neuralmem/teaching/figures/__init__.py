@@ -3,6 +3,7 @@
 from .agent import *
 from .controller import *
 from .demo import *
+from .exam import *
 from .memory import *
 from .meta import *
 from .replay import *
