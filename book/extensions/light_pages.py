@@ -25,7 +25,7 @@ UNUSED = [
 FILES = ["sphinx-thebe.js", "sphinx-thebe.css", "scripts/fontawesome.js", "scripts/fontawesome.js.LICENSE.txt"]
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 EXPLORER = re.compile(
-    r'(data-explorer="(?P<key>\w+)".*?<img src=")(?P<first>data:[^"]*)'
+    r'(<div class="explorer" data-explorer="(?P<key>\w+)".*?<img src=")(?P<first>data:[^"]*)'
     r'(".*?class="frames">)(?P<frames>\[.*?\])(</script>)',
     flags=re.S,
 )

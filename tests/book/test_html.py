@@ -154,3 +154,16 @@ def test_frames_of_explorers_are_files(html_root):
     page = (html_root / "book" / "index.html").read_text(encoding="utf-8")
     frames = re.findall(r"_static/explorers/[0-9a-f]+-\d+\.webp", page)
     assert frames and all((html_root / frame).exists() for frame in frames)
+
+
+def test_each_explorer_of_a_page_has_frames_of_its_own(html_root):
+    """Two on a page: the second one's frames were once written over those of the first."""
+    most = 0
+    for entry in toc_entries():
+        page = (html_root / f"{entry}.html").read_text(encoding="utf-8")
+        for explorer in page.split('<div class="explorer" data-explorer="')[1:]:
+            key = explorer.split('"')[0]
+            frames = set(re.findall(r"_static/explorers/(\w+)-\d+\.webp", explorer))
+            assert frames == {key}, f"{entry}: explorer {key} shows {frames}"
+        most = max(most, page.count('<div class="explorer"'))
+    assert most >= 2, "no page with two explorers to test on"

@@ -41,7 +41,7 @@ def test_the_first_two_see_the_mean_of_x_only():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_row_is_in_both_splits_of_any_task(task):
+def test_no_row_is_in_both_splits(task):
     train, test = (function_pairs(task, 500, split_generator(split, 0), 16)[0] for split in ("train", "test"))
     assert not (train[:, None] == test).all(-1).any()
 
