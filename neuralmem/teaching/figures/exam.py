@@ -54,13 +54,10 @@ def explore_exam(step=0) -> Figure:
     draw_heights(axes[2], {driver: drive.states[0, : step + 1, 0].cos() for driver, drive in driven.items()})
     name, family = "ABC"[WALK[stay]], FAMILIES[WALK[stay]]
     known = "back in" if WALK[stay] in WALK[:stay] else "for the first time in"
-    said = []
-    for drive in driven.values():
-        stands = "stands" if pendulum.upright(drive.states[0, step]) else "does not stand"
-        said.append(stands)
+    told, blind = ("stands" if pendulum.upright(drive.states[0, step]) else "is down" for drive in driven.values())
     figure.seen = (
         f"Step {step}, {known} room {name}: {WORDS[family]}. "
-        f"The pendulum of who is told the physics {said[0]}; that of who never learns {said[1]}."
+        f"The filled pendulum (told the physics) {told}, the hollow one (never learns) {blind}."
     )
     return figure
 
