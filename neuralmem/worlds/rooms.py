@@ -60,6 +60,11 @@ class Past(NamedTuple):
     cues: torch.Tensor  # (B, N, W)
     stored: torch.Tensor  # (B,) integers
 
+    def at(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (B, k, 4) and targets (B, k, 1) at places (B, k), as `episodic.fetch` returns them."""
+        rows = torch.arange(len(places)).unsqueeze(1)
+        return self.features[rows, places], self.targets[rows, places]
+
 
 class Drive(NamedTuple):
     """A drive through B lives: where the pendulum was, what it cost, and what was lived."""
@@ -159,6 +164,34 @@ def babble(
         return torch.where(chosen[:, t], white[:, t], smooth + spring)
 
     return drive(lives, act, steps, generator, noise, cue_noise).lived
+
+
+def past_of(lived: Transitions, moments: torch.Tensor | int) -> Past:
+    """What was known at moments (B,) of lives that are over, or at the same moment of all: all that came before."""
+    moments = torch.as_tensor(moments).expand(len(lived.rooms))
+    return Past(lived.features, lived.targets, lived.cues, moments)
+
+
+def questions(
+    lived: Transitions, moments: torch.Tensor, steps: int = 10
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a model made at moments (B,) is asked: features, targets and weights of the next steps (B, steps, ...).
+
+    The weight is 1 for a step of the same stay and 0 for what comes after it: a plan ends where the room ends.
+    """
+    times = moments.unsqueeze(1) + torch.arange(positive_int("steps", steps))
+    rows, inside = torch.arange(len(moments)).unsqueeze(1), times < lived.rooms.shape[1]
+    times = times.clamp_max(lived.rooms.shape[1] - 1)
+    moved = lived.since[rows, times] - lived.since[rows, times[:, :1]]
+    inside = inside & (moved == times - times[:, :1])
+    return lived.features[rows, times], lived.targets[rows, times], inside.to(lived.features)
+
+
+def by_step(values: torch.Tensor, lived: Transitions, returned: bool = True) -> torch.Tensor:
+    """Mean of values (B, T) by step since a room was entered: on returns, or in rooms seen for the first time."""
+    chosen = (lived.visits > 0) == returned
+    steps = range(int(lived.since.max()) + 1)
+    return torch.stack([values[chosen & (lived.since == step)].float().mean() for step in steps])
 
 
 def transitions(

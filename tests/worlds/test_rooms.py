@@ -130,3 +130,29 @@ def test_wrong_input_is_named(call, error, words):
     with pytest.raises(error) as caught:
         call()
     assert all(word in str(caught.value) for word in words)
+
+
+def test_questions_end_where_the_stay_ends():
+    lived = rooms.transitions(5, "train", 0, stays=3, steps=6)
+    moments = torch.tensor([0, 3, 5, 12, 17])
+    features, targets, weights = rooms.questions(lived, moments, 8)
+    for row, (moment, counted) in enumerate(zip(moments.tolist(), (6, 3, 1, 6, 1), strict=True)):
+        assert weights[row].tolist() == [1.0] * counted + [0.0] * (8 - counted)
+        assert torch.equal(features[row, :counted], lived.features[row, moment : moment + counted])
+        assert torch.equal(targets[row, :counted], lived.targets[row, moment : moment + counted])
+
+
+def test_the_past_is_what_came_before_and_is_read_by_places():
+    lived = rooms.transitions(4, "train", 1)
+    past = rooms.past_of(lived, 7)
+    assert past.stored.tolist() == [7] * 4
+    features, targets = past.at(torch.tensor([[0, 6]] * 4))
+    assert torch.equal(features, lived.features[:, [0, 6]]) and torch.equal(targets, lived.targets[:, [0, 6]])
+    assert rooms.past_of(lived, torch.tensor([1, 2, 3, 4])).stored.tolist() == [1, 2, 3, 4]
+
+
+def test_a_mean_by_step_parts_returns_from_new_rooms():
+    lived = rooms.transitions(6, "train", 2, stays=4, steps=3)
+    values = lived.since + 10.0 * (lived.visits > 0)
+    assert rooms.by_step(values, lived).tolist() == [10, 11, 12]
+    assert rooms.by_step(values, lived, returned=False).tolist() == [0, 1, 2]
