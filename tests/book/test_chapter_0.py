@@ -117,7 +117,7 @@ def test_the_picture_says_where_one_is_and_what_has_been_met(step):
     assert f"room {room}" in figure.seen and f"Step {step}" in figure.seen
     assert ("back in" in figure.seen) == (exam.WALK[stay] in exam.WALK[:stay])
     words = [text.get_text() for text in figure.axes[0].texts]
-    assert words.count("not met\nyet") == 3 - len(set(exam.WALK[: stay + 1]))
+    assert words.count("not met yet") == 3 - len(set(exam.WALK[: stay + 1]))
     assert all(len(line.get_ydata()) == step + 1 for line in figure.axes[2].lines)
 
 

@@ -15,7 +15,7 @@ __all__ = ["EXAM_STEPS", "explore_exam"]
 STAY = 30  # steps of a stay
 WALK = (0, 1, 0, 2, 1)  # the rooms, in the order in which they are entered
 FAMILIES = ("mirror", "moon", "storm")
-WORDS = {"mirror": "the motor pulls the other way", "moon": "little gravity, weak motor", "storm": "wind and friction"}
+WORDS = {"mirror": "motor pulls the other way", "moon": "little gravity, weak motor", "storm": "wind, and friction"}
 TINTS = ("#d6e6f4", "#fbe3cf", "#dcefd8")
 EXAM_STEPS = [*range(0, STAY * len(WALK), 15), STAY * len(WALK) - 1]
 """The steps at which `explore_exam` is drawn."""
@@ -48,10 +48,15 @@ def explore_exam(step=0) -> Figure:
     """Draw two pendulums that are led through rooms: one driver is told each room's physics, one never learns it."""
     lives, stay = life_in_rooms("told the physics")[0], step // STAY
     driven = {driver: life_in_rooms(driver)[1] for driver in DRIVERS}
-    figure, axes = new_figure(7.0, 2.7, columns=3, width_ratios=[1.45, 1.0, 2.6])
-    draw_rooms(axes[0], lives, stay)
-    draw_pendulums(axes[1], {driver: drive.states[0, step, 0] for driver, drive in driven.items()}, TINTS[WALK[stay]])
-    draw_heights(axes[2], {driver: drive.states[0, : step + 1, 0].cos() for driver, drive in driven.items()})
+    figure, axes = new_figure(5.6, 3.9, 2, 2, width_ratios=[2.9, 1], height_ratios=[1, 1.55])
+    wide = figure.add_subplot(axes[1, 0].get_gridspec()[1, :])
+    for unused in axes[1]:
+        unused.remove()
+    draw_rooms(axes[0, 0], lives, stay)
+    draw_pendulums(
+        axes[0, 1], {driver: drive.states[0, step, 0] for driver, drive in driven.items()}, TINTS[WALK[stay]]
+    )
+    draw_heights(wide, {driver: drive.states[0, : step + 1, 0].cos() for driver, drive in driven.items()})
     name, family = "ABC"[WALK[stay]], FAMILIES[WALK[stay]]
     known = "back in" if WALK[stay] in WALK[:stay] else "for the first time in"
     told, blind = ("stands" if pendulum.upright(drive.states[0, step]) else "is down" for drive in driven.values())
@@ -64,20 +69,19 @@ def explore_exam(step=0) -> Figure:
 
 def draw_rooms(ax, lives, stay):
     """The rooms as cards, each with its cue; what goes on in a room shows once it has been entered."""
-    ax.set(xlim=(0, 10), ylim=(0, 9.4))
+    ax.set(xlim=(0, 15.3), ylim=(0, 7.2))
     ax.axis("off")
     for room, (name, family) in enumerate(zip("ABC", FAMILIES, strict=True)):
-        met, here, low = room in WALK[: stay + 1], room == WALK[stay], 6.4 - 3.1 * room
+        met, here, left = room in WALK[: stay + 1], room == WALK[stay], 0.15 + 5.1 * room
         edge = {"edgecolor": "black", "linewidth": 2.5 if here else 0.8}
-        ax.add_patch(Rectangle((0.2, low), 9.6, 2.7, facecolor=TINTS[room] if met else "white", **edge))
+        ax.add_patch(Rectangle((left, 0.2), 4.7, 6.8, facecolor=TINTS[room] if met else "white", **edge))
         for place, bit in enumerate(lives.cues[0, room]):
-            corner = 0.6 + 0.85 * (place % 3), low + 1.35 - 0.95 * (place // 3)
+            corner = left + 0.4 + 0.6 * (place % 3), 5.55 - 1.15 * (place // 3)
             face = "black" if bit > 0 else "white"
-            ax.add_patch(Rectangle(corner, 0.75, 0.85, facecolor=face, edgecolor="black", linewidth=0.6))
-        ax.text(3.6, low + 1.9, f"room {name}", fontsize=9, weight="bold" if here else "normal", va="center")
+            ax.add_patch(Rectangle(corner, 0.6, 1.15, facecolor=face, edgecolor="black", linewidth=0.6))
+        ax.text(left + 2.4, 5.5, f"room {name}", fontsize=9, weight="bold" if here else "normal", va="center")
         words = WORDS[family] if met else "not met yet"
-        cut = words.find(" ", len(words) // 2)
-        ax.text(3.6, low + 0.85, f"{words[:cut]}\n{words[cut + 1 :]}", fontsize=8, va="center")
+        ax.text(left + 0.4, 2.1, words.replace(", ", ",\n").replace(" the ", "\nthe "), fontsize=8.5, va="center")
 
 
 def draw_pendulums(ax, angles, tint):
