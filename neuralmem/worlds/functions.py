@@ -18,14 +18,6 @@ FOUR_TASKS: dict[str, Function] = {
 }
 """The demo's tasks in their order: functions from x (..., D) to y (..., D); the first two see the mean of x only."""
 
-VARIED_TASKS: dict[str, Function] = {
-    "sin 2z": lambda x: torch.sin(2 * _standardised(x)),
-    "cos 2z": lambda x: torch.cos(2 * _standardised(x)),
-    "x R1": lambda x: x @ rotation(1, x.shape[-1]).to(x),
-    "tanh 2x R2": lambda x: torch.tanh(2 * x @ rotation(2, x.shape[-1]).to(x)),
-}
-"""Four tasks whose answers vary, in their order: x (..., D) to y (..., D), z = √D · mean(x), R1 and R2 rotations."""
-
 
 @lru_cache
 def rotation(number: int, dim: int) -> torch.Tensor:
@@ -38,6 +30,15 @@ def rotation(number: int, dim: int) -> torch.Tensor:
     drawn = torch.randn(positive_int("dim", dim), dim, generator=generator, dtype=torch.float64)
     orthogonal, triangular = torch.linalg.qr(drawn)
     return (orthogonal * triangular.diagonal().sign()).float()
+
+
+VARIED_TASKS: dict[str, Function] = {
+    "sin 2z": lambda x: torch.sin(2 * _standardised(x)),
+    "cos 2z": lambda x: torch.cos(2 * _standardised(x)),
+    "x R1": lambda x: x @ rotation(1, x.shape[-1]).to(x),
+    "tanh 2x R2": lambda x: torch.tanh(2 * x @ rotation(2, x.shape[-1]).to(x)),
+}
+"""Four tasks whose answers vary, in their order: x (..., D) to y (..., D), z = √D · mean(x), R1 and R2 rotations."""
 
 
 def function_pairs(

@@ -129,7 +129,7 @@ def explore_priorities(alpha: float = 0.6, beta: float = 0.4) -> Figure:
     axes[0].axhline(1 / 8, color=COLOURS["baseline"], linestyle="--", linewidth=1, label="uniform")
     axes[0].legend(fontsize=8)
     often, counts = chances[0] / chances[-1], (chances * weights)[0] / (chances * weights)[-1]
-    figure.seen = (  # type: ignore[attr-defined]
+    figure.seen = (
         f"The item of priority 8 is drawn {often:.3g} times as often as the one of 0.25; "
         f"weights as small as {weights.min():.2g} leave it {counts:.3g} times as much in the long run."
     )

@@ -41,6 +41,9 @@ SHARPNESS = 2
 class BookFigure(Figure):
     """A Figure that a notebook shows sharp and small: twice the pixels of its size, at most 256 colours."""
 
+    seen: str
+    """Where it is set: a sentence on what is to be seen, which an explorer shows and reads aloud."""
+
     def __repr__(self):
         return super().__repr__().replace("BookFigure", "Figure")
 
@@ -62,14 +65,15 @@ def picture(figure: Figure, format: str = "PNG", colours: int = 256, **options: 
 
 def new_figure(
     width: float = 6.0, height: float = 3.2, rows: int = 1, columns: int = 1, **kwargs: Any
-) -> tuple[Figure, Any]:
+) -> tuple[BookFigure, Any]:
     """Return (figure, axes) on an opaque white background, closed so that it is shown only where it is returned.
 
     `width` and `height` are in inches; other arguments go to `plt.subplots`.
     """
     settings: dict[str, Any] = {"figsize": (width, height), "layout": "constrained", "dpi": 100}
     settings |= {"FigureClass": BookFigure, **kwargs}
-    figure, axes = plt.subplots(rows, columns, **settings)
+    drawn, axes = plt.subplots(rows, columns, **settings)
+    figure = cast(BookFigure, drawn)
     figure.set_facecolor("white")
     plt.close(figure)
     return figure, axes
@@ -84,7 +88,7 @@ def heatmap(
     value_range: tuple[float | None, float | None] = (None, None),
 ) -> Figure:
     """Draw a matrix (rows, columns) as a heat map with a colour bar and return its Figure."""
-    figure, ax = new_figure() if ax is None else (cast(Figure, ax.figure), ax)
+    figure, ax = new_figure() if ax is None else (cast(BookFigure, ax.figure), ax)
     low, high = value_range
     image = ax.imshow(np.asarray(matrix), aspect="auto", cmap="viridis", interpolation="nearest", vmin=low, vmax=high)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
