@@ -345,6 +345,6 @@ def _hollow(matrix: Tensor) -> Tensor:
 
 def _over_batches(function: Any, size: int, dims: tuple, tensors: tuple) -> tuple[Tensor, int]:
     """A vmap rule: `size` batches become one, because vmap knows no in-place product. Returns (result, 0)."""
-    dims = zip(tensors, dims, strict=True)
-    moved = (t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0) for t, dim in dims)
+    pairs = zip(tensors, dims, strict=True)
+    moved = (t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0) for t, dim in pairs)
     return function.apply(*(t.flatten(0, 1) for t in moved)).unflatten(0, (size, -1)), 0

@@ -5,6 +5,7 @@ behind the same door: "content" only; "ntm" (content, interpolate, shift, sharpe
 usage, temporal links). Letters: B batch, N slots, W word size, R read heads, H write heads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -132,8 +133,7 @@ class _Write(torch.autograd.Function):
 def read_memory(memory: Tensor, read_weightings: Tensor) -> Tensor:
     """Read: r = w M, a weighted mean of the rows (Graves et al. 2014, eq. 2).
 
-    Shapes: memory (B, N, W), read_weightings (B, R, N); returns (B, R, W). Chapter 2.
-    Raises ValueError or TypeError where a shape, dtype or device does not fit.
+    Shapes: memory (B, N, W), read_weightings (B, R, N); returns (B, R, W). Raises ValueError or TypeError. Chapter 2.
     """
     shaped("memory", memory, "B N W")
     shaped("read_weightings", read_weightings, "B R N", like=memory, B=memory.shape[0], N=memory.shape[1])
@@ -269,7 +269,7 @@ def _interface_parts(config: MemoryConfig) -> dict[str, tuple[int, int]]:
     return parts
 
 
-_SQUASH = {  # by the last word of a part's name
+_SQUASH: dict[str, Callable[[Tensor], Tensor]] = {  # by the last word of a part's name
     "add": nn.Identity(),
     "erase": torch.sigmoid,
     "keys": nn.Identity(),

@@ -57,7 +57,7 @@ class MemoryController(nn.Module):
             sources = hidden_dim + (input_dim if self.input_to_interface else 0)
             self.interface = nn.Linear(sources, bank.interface_size)
             with torch.no_grad():
-                self.interface.bias += bank.initial_interface_bias()
+                self.interface.bias.add_(bank.initial_interface_bias())
 
     def initial_state(self, batch_size: int) -> ControllerState:
         """The state before the first step, the same at every call: ControllerState for `batch_size` sequences.
@@ -96,7 +96,7 @@ class MemoryController(nn.Module):
             reached, part = self._step(inputs[step], gates[step], features[-1], state)
             state = reached if running is None else _where(running[step], reached, state)
             features.append(_features(state))
-            if traced and self.bank is not None:
+            if traced and self.bank is not None and state.memory is not None:
                 trace.append(self._observe(part, state.memory))
         outputs = self.output(torch.stack(features[1:]))
         if running is not None:
