@@ -309,7 +309,7 @@ ANSWERS = {
         blind_error,
         {
             "one constant": lambda y: (y - y.mean()).square().mean(),
-            "J - 1": lambda y: y.var(0).mean(),
+            "K - 1": lambda y: y.var(0).mean(),
             "depend on the task": lambda y: (y - y.mean(1, keepdim=True)).square().mean(),
             "mean over tasks": lambda y: (y - y.mean(0)).square().sum(0).mean(),
             "does not depend on": lambda y: 2.5,

@@ -238,7 +238,7 @@ def _blind_error(targets):
 
 
 def check_blind_error(function, seed=0):
-    """Least error of one answer for all tasks: function(targets (J, n)) -> float."""
+    """Least error of one answer for all tasks: function(targets (K, n)) -> float."""
     generator = torch.Generator().manual_seed(seed)
     instances = {"the example": (torch.tensor([[1.0, 2.0], [3.0, 6.0]]),)}
     for number, shape in enumerate([(2, 5), (3, 4), (6, 3)], 1):
@@ -253,7 +253,7 @@ def check_blind_error(function, seed=0):
         ),
         (
             lambda targets: float(targets.var(0).mean()),
-            "you divide by J - 1; this is no sample of tasks but all of them.",
+            "you divide by K - 1; this is no sample of tasks but all of them.",
         ),
         (
             lambda targets: float((targets - targets.mean(1, keepdim=True)).square().mean()),
