@@ -56,14 +56,14 @@ def compare(
 
 
 def comparison_rows(A: dict[str, dict[str, np.ndarray]], beside: str = "reservoir") -> dict[str, dict]:
-    """Rows for a table of what `compare` returns; the last column is the difference to a method, paired by seed."""
+    """Rows for a table of what `compare` returns, in per cent; the last column is a difference, paired by seed."""
     rows: dict[str, dict] = {}
     final = {scenario: last(runs) for scenario, runs in A.items()}
     for name, runs in A["class"].items():
-        rows[name] = {scenario: accuracies[name] for scenario, accuracies in final.items()}
-        rows[name]["forgetting, class"] = np.array([forgetting(run[1:]) for run in runs])
-        difference = final["class"][name] - final["class"][beside]
-        rows[name][f"minus {beside}, class"] = "" if name == beside else difference
+        rows[name] = {scenario: 100 * accuracies[name] for scenario, accuracies in final.items()}
+        rows[name]["class, forgetting"] = np.array([100 * forgetting(run[1:]) for run in runs])
+        difference = 100 * (final["class"][name] - final["class"][beside])
+        rows[name][f"class, minus {beside}"] = "" if name == beside else difference
     return rows
 
 
@@ -115,14 +115,14 @@ def compare_priorities(
 
 
 def priority_rows(found: dict[tuple, Drawn]) -> dict[str, dict]:
-    """Rows for a table of what `compare_priorities` returns; differences are to uniform draws, paired by seed."""
+    """Rows for a table of what `compare_priorities` returns, in per cent; differences are paired by seed."""
     words = {"max": "largest is 1", "mean": "mean is 1", "none": "all 1", "shrunk": "all small"}
     rows, uniform = {}, found[0, "none"].accuracy
     for (alpha, way), drawn in found.items():
         rows[f"α = {alpha:g}, weights: {words[way]}"] = {
-            "accuracy": drawn.accuracy,
-            "minus uniform": "" if (alpha, way) == (0, "none") else drawn.accuracy - uniform,
-            "mean weight": float(drawn.weight.mean()),
+            "accuracy": 100 * drawn.accuracy,
+            "minus uniform": "" if (alpha, way) == (0, "none") else 100 * (drawn.accuracy - uniform),
+            "mean weight": f"{drawn.weight.mean():.2f}",
             "of the current task": f"{drawn.share.mean():.0%}",
         }
     return rows
@@ -149,5 +149,5 @@ def split_mnist_rows(runs: list[dict]) -> dict[str, dict]:
             if (scenario, method) in found:
                 rows[method][scenario] = found[scenario, method]
         if method != "replay" and ("class", method) in found:
-            rows[method]["minus replay, class"] = found["class", method] - found["class", "replay"]
+            rows[method]["class, minus replay"] = found["class", method] - found["class", "replay"]
     return rows

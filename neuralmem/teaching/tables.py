@@ -1,6 +1,7 @@
 """Tables of results as readers know them: one row a method, one column a quantity, mean and interval over seeds."""
 
 from collections.abc import Mapping
+from hashlib import sha1
 from numbers import Real
 from typing import Any
 
@@ -29,7 +30,12 @@ class ResultTable:
     def _repr_html_(self) -> str:
         bold = self.marked.map(lambda best: "font-weight: bold" if best else "")
         style = self.frame.style.apply(lambda _: bold, axis=None).set_table_attributes('class="results dataframe"')
-        style.set_uuid("table").set_caption(self.caption or None)
+        # cells are marked through their ids, so a table with marks must not share them with another on the page
+        digest = sha1((self.caption + self.frame.to_csv()).encode()).hexdigest()[:8]
+        name = f"table-{digest}" if self.marked.to_numpy().any() else "table"
+        style.set_uuid(name)
+        if self.caption:  # pandas refuses an empty one
+            style.set_caption(self.caption)
         return style.to_html(cell_ids=False)
 
 

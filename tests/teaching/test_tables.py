@@ -1,5 +1,7 @@
 """Result tables: what a cell says, what is marked, and what is refused."""
 
+import re
+
 import pytest
 
 pytest.importorskip("pandas", reason="tables need the extra neuralmem[book]")
@@ -40,3 +42,13 @@ def test_wrong_input_is_named(call, words):
     with pytest.raises(ValueError) as caught:
         call()
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_what_is_marked_in_one_table_of_a_page_is_not_marked_in_another():
+    rows = {"a": {"x": 1.0, "y": 4.0}, "b": {"x": 2.0, "y": 3.0}}
+    marked, others = results_table(rows, best="min"), [results_table(rows), results_table(rows, "another", best="max")]
+    for other in others:
+        ids = set(re.findall(r'id="(T_[^"]+)"', other._repr_html_()))
+        (bold,) = re.findall(r"([^{}>]+){\s*font-weight: bold", marked._repr_html_())
+        assert not {name.strip().removeprefix("#") for name in bold.split(",")} & ids
+    assert marked._repr_html_() == results_table(rows, best="min")._repr_html_()
