@@ -66,6 +66,12 @@ ERROR_CASES = [
     ("half an update", lambda: train_on_sequences(small(), draw, None, 0.5), TypeError, ["updates", "0.5"]),
     ("no meta-updates", lambda: train_meta(MetaLearner(network()), None, 0, None), ValueError, ["updates", "0"]),
     ("a schedule that is flat too long", lambda: cosine_schedule(10, flat=2), ValueError, ["flat", "2"]),
+    ("less than no warm-up", lambda: cosine_schedule(10, warm_up=-1), ValueError, ["warm_up", "-1"]),
+    ("a rate of 0", lambda: train_on_sequences(small(), draw, None, 1, lr=0), ValueError, ["lr", "above 0"]),
+    ("clipped to nothing", lambda: train_on_sequences(small(), draw, None, 1, clip=0), ValueError, ["clip", "above 0"]),
+    ("a clip of NaN", lambda: train_on_sequences(small(), draw, None, 1, clip=math.nan), ValueError, ["clip", "nan"]),
+    ("beta_2 above 1", lambda: train_on_sequences(small(), draw, None, 1, beta_2=1.5), ValueError, ["beta_2", "1.5"]),
+    ("no rate at all", lambda: train_meta(MetaLearner(network()), None, 1, None, lr=0), ValueError, ["lr", "above 0"]),
     ("a floor of NaN", lambda: cosine_schedule(10, floor=math.nan), ValueError, ["floor", "nan"]),
 ]
 

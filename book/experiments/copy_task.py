@@ -1,41 +1,52 @@
-"""Many seeds of the copy task: NTM, DNC, an LSTM as large, and the recipe with one part changed (chapter 3).
+"""Many seeds of the copy task: NTM, DNC, a tuned LSTM as large, and the recipe with one habit changed (chapter 3).
 
     python -m book.experiments.copy_task [ntm dnc lstm ...]
 
-writes book/results/copy_task.json: for each run the processor's seconds and the test error in bits a sequence while it
-learned, and the share of wrong bits at lengths up to 120, with the slots it was trained with and with more.
+adds the runs that are missing to book/results/copy_task.json: for each the processor's seconds and the held-out error
+in bits a sequence while it learned, and the share of wrong bits at lengths up to 120, with the slots it was trained
+with and with more. The LSTM's learning rate is chosen on seeds of its own (TUNING_SEEDS, a third of the updates), and
+it gets as many updates as fit the processor's time of an NTM: six times as many.
 """
 
-import json
 import sys
 import time
-from pathlib import Path
 
 import torch
 
+from book.experiments.common import complete, stored_runs
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
 from neuralmem.training import train_on_sequences
 from neuralmem.worlds.sequences import bits_per_sequence, copy_task, share_of_wrong_bits
 
-RESULTS = Path(__file__).parent.parent / "results"
+NAME = "copy_task"
 LENGTHS = (20, 40, 80, 120)
-UPDATES = {"lstm": 1500}
-SEEDS = {"ntm": 20, "dnc": 5, "lstm": 3}
-OTHERWISE = {  # the recipe with one part changed
+UPDATES, LSTM_UPDATES, TUNING_UPDATES = 500, 3000, 1000
+SEEDS = {"ntm": range(20), "dnc": range(5), "lstm": range(5)}
+RATES, TUNING_SEEDS = (1e-3, 3e-3, 1e-2, 3e-2), (100, 101)  # of the LSTM
+HABITS = {  # the recipe with one habit changed, five seeds each
     "ntm, sharpened": {"sharpening": True},
+    "ntm, beta_2 0.999": {"beta_2": 0.999},
+    "ntm, no warm-up": {"warm_up": 0},
     "ntm, unclipped": {"clip": float("inf")},
     "ntm, rate never falls": {"flat": 1.0},
-    "ntm, started at random": {"initial_memory": "learned"},
+    "ntm, start drawn and fixed": {"start": "fixed"},
+    "ntm, start drawn and trained": {"start": "trained"},
 }
 
 
-def build(model, slots=32, **settings):
-    """The controller of one kind; the plain LSTM has about as many parameters as the NTM."""
-    if model == "lstm":
+def build(model, slots=32, start="constant", sharpening=False):
+    """The controller of one kind; the plain LSTM has about as many parameters as the NTM.
+
+    `start` is how the memory begins: "constant", or rows drawn at random, "fixed" for ever or "trained" like weights.
+    """
+    if model.startswith("lstm"):
         return MemoryController(9, 80, 8)
-    settings = {"sharpening": False} | settings
-    config = MemoryConfig(slots, 16, num_read_heads=1, addressing=model[:3], **settings)
-    return MemoryController(9, 64, 8, NeuralMemoryBank(config))
+    initial = "constant" if start == "constant" else "learned"
+    config = MemoryConfig(slots, 16, 1, addressing=model[:3], sharpening=sharpening, initial_memory=initial)
+    controller = MemoryController(9, 64, 8, NeuralMemoryBank(config))
+    if start == "fixed":
+        controller.bank.initial_rows.requires_grad_(False)
+    return controller
 
 
 def with_slots(model, trained, slots):
@@ -74,25 +85,41 @@ class Stopwatch:
         self.began = time.process_time()
 
     def measured(self):
-        """(updates, seconds, test error in bits a sequence)"""
+        """(updates, seconds, held-out error in bits a sequence, or None where training diverged)"""
         error = float(bits_per_sequence(self.controller(self.test.inputs)[0], self.test))
-        return [self.count, round(self.seconds, 2), error]
+        return [self.count, self.seconds, error if error < float("inf") else None]
+
+
+def rate_of(model):
+    """The learning rate of a model: given by its name, chosen on the tuning seeds (the LSTM), or the recipe's."""
+    if model.startswith("lstm, rate "):
+        return float(model.removeprefix("lstm, rate "))
+    if model != "lstm":
+        return 1e-2
+
+    def held_out(rate):
+        return sum(run["curve"][-1][2] for run in stored_runs(NAME, model=f"lstm, rate {rate}"))
+
+    return min(RATES, key=held_out)
 
 
 def run(model, seed):
     """Train one controller from nothing and test it on sequences drawn by other generators."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    change = OTHERWISE.get(model, {})
-    settings = {key: change[key] for key in ("sharpening", "initial_memory") if key in change}
-    controller = build(model, **settings)
+    change = HABITS.get(model, {})
+    of_the_bank = {key: change[key] for key in change if key in ("start", "sharpening")}
+    recipe = {key: change[key] for key in change if key not in of_the_bank}
+    controller = build(model, **of_the_bank)
     watch = Stopwatch(controller, copy_task, seed)
-    recipe = {"lr": 3e-3 if model == "lstm" else 1e-2} | {key: change[key] for key in change if key not in settings}
-    train_on_sequences(controller, watch, bits_per_sequence, UPDATES.get(model, 500), seed=seed, **recipe)
+    rate, updates = rate_of(model), UPDATES if model != "lstm" else LSTM_UPDATES
+    if model.startswith("lstm, rate"):
+        updates = TUNING_UPDATES
+    train_on_sequences(controller, watch, bits_per_sequence, updates, lr=rate, seed=seed, **recipe)
     watch.look()
-    row = {"model": model, "seed": seed, "curve": watch.curve, "wrong_bits": {}}
+    row = {"lr": rate, "curve": watch.curve, "wrong_bits": {}}
     row["parameters"] = sum(p.numel() for p in controller.parameters())
-    if model in OTHERWISE:
+    if model not in SEEDS:
         return row
     generator = torch.Generator().manual_seed(20_000 + seed)
     for name, slots in {"32 slots": 32, "136 slots": 136}.items() if model != "lstm" else {"": 0}.items():
@@ -102,18 +129,12 @@ def run(model, seed):
 
 
 def main(models):
-    """Run the models and store what each seed gave beside what is there of the others."""
-    path = RESULTS / "copy_task.json"
-    for model in models:
-        rows = []
-        for seed in range(SEEDS.get(model, 3)):
-            rows.append(run(model, seed))
-            print(model, seed, rows[-1]["curve"][-1], rows[-1]["wrong_bits"], flush=True)
-        stored = json.loads(path.read_text()) if path.exists() else {"runs": []}
-        stored |= {"command": "python -m book.experiments.copy_task", "torch": torch.__version__, "lengths": LENGTHS}
-        stored["runs"] = [row for row in stored["runs"] if row["model"] != model] + rows
-        path.write_text(json.dumps(stored, indent=1))
+    """Make what is missing of the models; the LSTM's tuning comes before the LSTM."""
+    seeds = {f"lstm, rate {rate}": TUNING_SEEDS for rate in RATES} | SEEDS | dict.fromkeys(HABITS, range(5))
+    names = [name for name in seeds if not models or name in models or name.split(",")[0] in models]
+    plan = [{"model": name, "seed": seed} for name in names for seed in seeds[name]]
+    complete(NAME, plan, run, command="python -m book.experiments.copy_task", lengths=LENGTHS)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*SEEDS, *OTHERWISE])
+    main(sys.argv[1:])

@@ -2,28 +2,24 @@
 
     python -m book.experiments.sequence_tasks [repeat recall, or one run's name as in RECIPES]
 
-writes book/results/sequence_tasks.json: for each run the error on 128 held-out sequences every 50 updates (bits a
-sequence, those of them that are the end bit's, and the share of wrong bits) with the processor's seconds up to then;
-and the same on fresh sequences of the lengths it was trained on and beyond, with as many slots as in training and with
-twice as many.
+adds the runs that are missing to book/results/sequence_tasks.json: for each the error on 128 held-out sequences every
+50 updates (bits a sequence, those of them that are the end bit's, and the share of wrong bits) with the processor's
+seconds up to then; and the same on fresh sequences of the lengths it was trained on and beyond, with as many slots as
+in training and with twice as many.
 
 Repeat copy has two things beside the recipe of copy. The end bit starts as the rare event it is (its row of the
-output layer 0, its bias -5): else the gradient is spent on it first, and the same training does not find the memory.
-And the answer grows by passes over the list: one pass over up to 20 rows, which is copy, then two, three and five
-passes over up to 10 rows, then the whole answer.
+output layer 0, its bias -5). And the answer grows by passes over the list: one pass over up to 20 rows, which is copy,
+then two, three and five passes over up to 10 rows, then the whole answer.
 
-Recall has no stages: growing from lists of two items was slower. The memory's keys come from the input too, not only
-from the hidden state; the NTM sharpens, and the DNC starts as an associative memory and has the three
-refinements of Csordás & Schmidhuber (2019).
+Recall has no stages. The memory's keys come from the input too, not only from the hidden state; the NTM sharpens, and
+the DNC starts as an associative memory and has the three refinements of Csordás & Schmidhuber (2019).
 """
 
-import json
-import platform
 import sys
-from pathlib import Path
 
 import torch
 
+from book.experiments.common import complete
 from book.experiments.copy_task import Stopwatch
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
 from neuralmem.training import train_on_sequences
@@ -35,19 +31,15 @@ from neuralmem.worlds.sequences import (
     share_of_wrong_bits,
 )
 
-RESULTS = Path(__file__).parent.parent / "results"
 TASKS = {"repeat": (repeat_copy_task, 9, 9, 8), "recall": (associative_recall_task, 8, 6, 6)}  # D, K, bits of content
 MODERN = {"key_masking": True, "deallocation": True, "link_sharpening": True}  # Csordás & Schmidhuber 2019
 RECIPES = {  # updates, seeds, what the bank has beside the settings of copy
-    "repeat ntm": (1000, 2, {}),
-    "repeat ntm, end bit as any": (1000, 1, {}),
-    "repeat dnc": (1200, 2, {}),
-    "repeat lstm": (1200, 1, {}),
+    "repeat ntm": (1000, 3, {}),
+    "repeat lstm": (1200, 3, {}),
     "recall ntm": (700, 3, {"sharpening": True}),
-    "recall ntm, unsharpened": (700, 1, {}),
-    "recall dnc": (1000, 2, {"associative_start": True} | MODERN),
-    "recall dnc, unrefined": (1000, 1, {"associative_start": True}),
-    "recall lstm": (2000, 2, {}),
+    "recall ntm, unsharpened": (700, 3, {}),
+    "recall dnc": (1000, 3, {"associative_start": True} | MODERN),
+    "recall lstm": (2000, 3, {}),
 }
 BEYOND = {  # what each network is tested on: the settings it was trained on first
     "repeat": {
@@ -71,10 +63,9 @@ def build(name, slots=32):
         config = MemoryConfig(slots, 16, 1, addressing=model[:3], **{"sharpening": False} | RECIPES[name][2])
         bank, direct = NeuralMemoryBank(config), task == "recall"
         controller = MemoryController(inputs, 64, outputs, bank, input_to_interface=direct)
-    if not name.endswith("end bit as any"):
-        with torch.no_grad():
-            controller.output.weight[content:] = 0
-            controller.output.bias[content:] = -5
+    with torch.no_grad():
+        controller.output.weight[content:] = 0
+        controller.output.bias[content:] = -5
     return controller
 
 
@@ -94,8 +85,7 @@ def tested(controller, batch, content):
     said, due = outputs[..., :content], batch._replace(targets=batch.targets[..., :content])
     bits = float(bits_per_sequence(outputs, batch))
     end = bits - float(bits_per_sequence(said, due))
-    row = {"bits": bits, "end bits": end, "wrong": share_of_wrong_bits(outputs, batch)}
-    return {name: round(value, 5) for name, value in row.items()}
+    return {"bits": bits, "end bits": end, "wrong": share_of_wrong_bits(outputs, batch)}
 
 
 class Lesson(Stopwatch):
@@ -114,21 +104,19 @@ class Lesson(Stopwatch):
 
     def measured(self):
         """The updates, the processor's seconds without the tests, and the test."""
-        row = {"updates": self.count, "seconds": round(self.seconds, 1)}
-        return row | tested(self.controller, self.test, self.content)
+        return {"updates": self.count, "seconds": self.seconds} | tested(self.controller, self.test, self.content)
 
 
-def run(name, seed):
+def run(task, model, seed):
     """Train one controller from nothing and test it on sequences drawn by another generator."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    task, model = name.split(" ", 1)
+    name = f"{task} {model}"
     updates, controller = RECIPES[name][0], build(name)
     lesson = Lesson(controller, task, updates, seed)
-    rate = 3e-3 if model == "lstm" else 1e-2
-    train_on_sequences(controller, lesson, bits_per_sequence, updates, lr=rate, seed=seed, flat=0.6)
+    train_on_sequences(controller, lesson, bits_per_sequence, updates, seed=seed, flat=0.6)
     lesson.look()
-    row = {"task": task, "model": model, "seed": seed, "updates": updates, "seconds": lesson.curve[-1]["seconds"]}
+    row = {"updates": updates, "seconds": lesson.curve[-1]["seconds"]}
     row["parameters"] = sum(p.numel() for p in controller.parameters())
     row |= {"curve": lesson.curve, "tests": {}}
     draw, *_, content = TASKS[task]
@@ -141,19 +129,14 @@ def run(name, seed):
 
 
 def main(names):
-    """Run the recipes and store what each run gave beside what is there of the others."""
-    path = RESULTS / "sequence_tasks.json"
-    for name in (recipe for recipe in RECIPES if recipe in names or recipe.split()[0] in names):
-        rows = []
-        for seed in range(RECIPES[name][1]):
-            rows.append(run(name, seed))
-            print(name, seed, rows[-1]["seconds"], rows[-1]["tests"], flush=True)
-        stored = json.loads(path.read_text()) if path.exists() else {"runs": []}
-        stored["command"] = "python -m book.experiments.sequence_tasks"
-        stored |= {"versions": {"python": platform.python_version(), "torch": torch.__version__}}
-        stored["runs"] = [row for row in stored["runs"] if f"{row['task']} {row['model']}" != name] + rows
-        path.write_text(json.dumps(stored, indent=1) + "\n")
+    """Make the runs of these tasks or recipes that are not there yet."""
+    chosen = [recipe for recipe in RECIPES if not names or recipe in names or recipe.split()[0] in names]
+    plan = []
+    for name in chosen:
+        task, model = name.split(" ", 1)
+        plan += [{"task": task, "model": model, "seed": seed} for seed in range(RECIPES[name][1])]
+    complete("sequence_tasks", plan, run, command="python -m book.experiments.sequence_tasks")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(TASKS))
+    main(sys.argv[1:])

@@ -1,15 +1,14 @@
 """Copy, repeat copy and associative recall."""
 
-
 import pytest
 import torch
 
-from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
 from neuralmem.worlds import split_generator
 from neuralmem.worlds.sequences import (
     associative_recall_task,
     bits_per_sequence,
     copy_task,
+    last_rows_again,
     repeat_copy_task,
     share_of_wrong_bits,
 )
@@ -104,15 +103,22 @@ def test_bits_and_wrong_bits_by_hand():
     assert share_of_wrong_bits(right, batch) == pytest.approx(1 / asked)
 
 
-def small(seed=0):
-    torch.manual_seed(seed)
-    return MemoryController(4, 16, 3, NeuralMemoryBank(MemoryConfig(6, 8, 1, addressing="ntm")))
+def test_the_rival_says_the_last_rows_again():
+    batch = copy_task(40, rng(), 1, 5, 4)
+    for row, total in enumerate(batch.lengths.tolist()):
+        length = (total - 1) // 2
+        said = last_rows_again(batch)[length + 1 : total, row] > 0
+        assert torch.equal(said, batch.targets[total - 1, row].bool().expand(length, -1))  # its last row is right
+    batch = associative_recall_task(200, rng(), 2, 2, 3, 4)
+    assert share_of_wrong_bits(last_rows_again(batch, 3), batch) == 0  # of two items the first is always asked for
+    batch = associative_recall_task(400, rng(), 3, 3, 3, 4)
+    assert 0.2 < share_of_wrong_bits(last_rows_again(batch, 3), batch) < 0.3  # of three in half of the cases
+    batch = repeat_copy_task(20, rng(), 2, 4, 2, 3)
+    assert last_rows_again(batch).shape == batch.targets.shape
 
 
-def draw(size, generator):
-    return copy_task(size, generator, 1, 2, 3)
-
-
+BATCH = copy_task(2, rng(), 1, 3, 4)
+SILENT = BATCH._replace(mask=torch.zeros_like(BATCH.mask))
 ERROR_CASES = [
     # label, call, error, words of the message
     ("no sequences", lambda: copy_task(0, rng()), ValueError, ["batch_size", "0"]),
@@ -120,6 +126,12 @@ ERROR_CASES = [
     ("lengths from long to short", lambda: copy_task(2, rng(), 5, 4), ValueError, ["max_length", "5 and 4"]),
     ("no repeats", lambda: repeat_copy_task(2, rng(), min_repeats=0), ValueError, ["min_repeats", "0"]),
     ("one item", lambda: associative_recall_task(2, rng(), 1, 4), ValueError, ["min_items", "1 and 4"]),
+    ("copy of no bits", lambda: copy_task(2, rng(), bits=0), ValueError, ["bits", "0"]),
+    ("items of no rows", lambda: associative_recall_task(2, rng(), item_length=0), ValueError, ["item_length", "0"]),
+    ("the last no row", lambda: last_rows_again(BATCH, 0), ValueError, ["rows", "0"]),
+    ("a logit too few", lambda: bits_per_sequence(BATCH.targets[..., :1], BATCH), ValueError, ["logits", "1)"]),
+    ("one logit for all", lambda: share_of_wrong_bits(BATCH.targets[..., :1], BATCH), ValueError, ["logits", "1)"]),
+    ("nothing asked", lambda: share_of_wrong_bits(BATCH.targets, SILENT), ValueError, ["mask", "zeros"]),
 ]
 
 
