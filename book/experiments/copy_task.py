@@ -97,10 +97,11 @@ def rate_of(model):
     if model != "lstm":
         return 1e-2
 
-    def held_out(rate):
-        return sum(run["curve"][-1][2] for run in stored_runs(NAME, model=f"lstm, rate {rate}"))
-
-    return min(RATES, key=held_out)
+    tuned = {rate: stored_runs(NAME, model=f"lstm, rate {rate}") for rate in RATES}
+    missing = [rate for rate, runs in tuned.items() if len(runs) < len(TUNING_SEEDS)]
+    if missing:
+        raise ValueError(f"the LSTM is tuned first: of the rates {missing} not every tuning seed is stored")
+    return min(RATES, key=lambda rate: sum(run["curve"][-1][2] for run in tuned[rate]))
 
 
 def run(model, seed):

@@ -69,12 +69,15 @@ def test_processor_seconds_are_those_of_work_and_not_of_waiting():
 
 
 def test_the_lstm_gets_the_rate_that_did_best_on_its_tuning_seeds(results):
-    final = {1e-3: (70, 72), 3e-3: (60, 62), 1e-2: (50, 90)}
+    final = {1e-3: (70, 72), 3e-3: (60, 62), 1e-2: (50, 90), 3e-2: (80, 80)}
     runs = [
         {"model": f"lstm, rate {rate}", "seed": seed, "curve": [[0, 0, 84], [9, 1, error]]}
         for rate, errors in final.items()
         for seed, error in zip(copy_task.TUNING_SEEDS, errors, strict=True)
     ]
+    common.store("copy_task", {"runs": runs[:-1]})
+    with pytest.raises(ValueError, match="tuned first.*0.03"):
+        copy_task.rate_of("lstm")
     common.store("copy_task", {"runs": runs})
     assert copy_task.rate_of("lstm") == 3e-3 and copy_task.rate_of("lstm, rate 0.001") == 1e-3
     assert copy_task.rate_of("ntm, unclipped") == 1e-2
