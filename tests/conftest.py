@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ import torch
 torch.set_num_threads(1)  # several threads on busy cores are many times slower than one
 
 ROOT = Path(__file__).parents[1]
-
-if "NEURALMEM_ELSEWHERE_SEED" in os.environ:  # as on another processor, where `make portable` says so
-    sys.path.insert(0, str(ROOT / "tests" / "portable"))
-    import elsewhere
-
-    elsewhere.begin()
 
 
 # The book: anatomy, built pages, browser

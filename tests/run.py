@@ -136,7 +136,7 @@ def all_tests():
     """Return the jobs of `make test`."""
     paths = notebooks()
     cheapest = [path for path in reversed(paths) if re.match(r"book/\d", path)][:2]
-    others = elsewhere.settings(1, LOGS / "elsewhere-1")
+    others = elsewhere.settings(1)
     build = [program("jupyter-book"), "build", ".", "-W", "--keep-going", "--all"]
     pages = Job("tests of the book", [*PYTEST, *COVERED, "tests/book"], covered("book"), after="the book is built")
     package = [*PYTEST, *COVERED, "tests", "--ignore=tests/benchmarks", "--ignore=tests/book", "--ignore=tests/setup"]
@@ -159,7 +159,7 @@ def portable(seeds, arithmetic):
     """Return the jobs of `make portable`, by row and seed."""
     jobs = {}
     for seed in seeds:
-        variables = elsewhere.settings(seed, LOGS / f"elsewhere-{seed}", arithmetic)
+        variables = elsewhere.settings(seed, arithmetic)
         jobs["tests", seed] = package_tests(f"tests, seed {seed}", ["tests"], variables, NO_NUMBERS)
         jobs |= {(path, seed): notebook_test(path, f"{path}, seed {seed}", variables) for path in notebooks()}
     return jobs

@@ -112,12 +112,12 @@ def test_the_last_bits_of_a_step_decide_nothing(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_autocast_is_what_it_is_for_torch_s_lstm(kind):
     """Either precision may come in, the outputs are of the lower one, and training works."""
-    controller, lstm, inputs = build(kind), torch.nn.LSTM(3, 11), draw()
+    controller, inputs = build(kind), draw()
     whole = controller(inputs)[0]
     for given in (inputs, inputs.bfloat16()):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs, state = controller(given)
-            assert outputs.dtype == lstm(given)[0].dtype == torch.bfloat16
+            assert outputs.dtype == torch.bfloat16  # as that of torch.nn.LSTM where oneDNN computes it
             again, _ = controller(given, state)
         assert state.hidden.dtype == torch.float32 and (outputs.float() - whole).abs().max() < 0.1
         controller.zero_grad()

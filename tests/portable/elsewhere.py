@@ -1,11 +1,10 @@
-"""Run a process, and every notebook kernel that it starts, as on another machine: `settings(seed)` and `begin()`.
+"""Run a process, and every process that it starts, as on another machine: `settings(seed)` gives the variables.
 
 Three things differ from one machine to the next, and all three are decided by a seed. The arithmetic (arithmetic.py);
 what PyTorch, MKL and NumPy make of the processor, as far as this one can pass for an older one; and the state of the
 global random generators at the start, on which nothing may depend.
 """
 
-import json
 import os
 import random
 import sys
@@ -20,20 +19,6 @@ OLDER = [  # what the processor passes for, one after the other; seed 0 has the 
     {"NPY_DISABLE_CPU_FEATURES": "newest"},
     {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ATEN_CPU_CAPABILITY": "default", "NPY_DISABLE_CPU_FEATURES": "newest"},
 ]
-STARTUP = """
-def _begin():
-    import sys
-
-    sys.path.insert(0, {folder})
-    import elsewhere
-
-    elsewhere.begin()
-    sys.path.remove({folder})
-
-
-_begin()
-del _begin
-"""
 
 
 def numpy_features():
@@ -45,23 +30,20 @@ def numpy_features():
     return " ".join(name for name in __cpu_dispatch__ if __cpu_features__.get(name))
 
 
-def settings(seed, folder, arithmetic=True):
-    """Return the variables under which a process and its kernels run as on machine number `seed`.
+def settings(seed, arithmetic=True):
+    """Return the variables under which a process, and what it starts, runs as on machine number `seed`.
 
-    `folder` is kept for IPython's start-up file. Without `arithmetic` only what this processor can pass for and the
-    global random generators differ.
+    Without `arithmetic` only what this processor can pass for and the global random generators differ.
     """
-    profile = Path(folder) / "profile_default" / "startup"
-    profile.mkdir(parents=True, exist_ok=True)
-    (profile / "00-elsewhere.py").write_text(STARTUP.format(folder=json.dumps(str(HERE))), encoding="utf-8")
     chosen = dict(OLDER[seed % len(OLDER)])
     if "NPY_DISABLE_CPU_FEATURES" in chosen:
         chosen["NPY_DISABLE_CPU_FEATURES"] = numpy_features()
-    return {**chosen, SEED: str(seed), ARITHMETIC: str(int(arithmetic)), "IPYTHONDIR": str(folder)}
+    path = [str(HERE / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**chosen, SEED: str(seed), ARITHMETIC: str(int(arithmetic)), "PYTHONPATH": os.pathsep.join(path)}
 
 
 def begin():
-    """Do in this process what the variables say; nothing where they are not set."""
+    """Do in this process what the variables say, if they are set; called when torch is imported (site/)."""
     if SEED not in os.environ:
         return
     import numpy as np

@@ -18,24 +18,21 @@ sys.path.insert(0, str(HERE))
 import arithmetic  # noqa: E402
 import elsewhere  # noqa: E402
 
-RUN = "import runpy, sys; sys.path.insert(0, {0!r}); import elsewhere; elsewhere.begin(); runpy.run_path({1!r})"
 
-
-def run(probe, folder, seed=None, argument="", **options):
+def run(probe, seed=None, argument="", **options):
     """Run a probe in a new Python, on this machine or as on another one; return what it printed."""
-    variables = {} if seed is None else elsewhere.settings(seed, folder / f"ipython-{seed}", **options)
-    program = RUN.format(str(HERE), str(HERE / f"probe_{probe}.py"))
-    command = [sys.executable, "-W", "error::UserWarning", "-c", program, argument]
+    variables = {} if seed is None else elsewhere.settings(seed, **options)
+    command = [sys.executable, "-W", "error::UserWarning", HERE / f"probe_{probe}.py", argument]
     done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
-def test_inexact_results_differ_in_their_last_bits_and_the_same_call_gives_the_same_bits(kind, tmp_path):
+def test_inexact_results_differ_in_their_last_bits_and_the_same_call_gives_the_same_bits(kind):
     if kind == "float64" and not arithmetic.LONGDOUBLE_IS_WIDER:
         pytest.skip("numpy.longdouble is no wider than float64 here: float64 is left alone")
-    here, one, two = (pickle.loads(run("inexact", tmp_path, seed, kind)) for seed in (None, 5, 10))
+    here, one, two = (pickle.loads(run("inexact", seed, kind)) for seed in (None, 5, 10))
     assert len(here) >= 20
     for name, stored in here.items():
         values, others = np.frombuffer(stored, kind), np.frombuffer(one[name], kind)
@@ -45,22 +42,22 @@ def test_inexact_results_differ_in_their_last_bits_and_the_same_call_gives_the_s
         assert np.abs(values - others).max() < 100 * unit, f"{name} differs by more than last bits"
 
 
-def test_without_the_arithmetic_the_results_are_those_of_this_processor(tmp_path):
-    assert run("inexact", tmp_path, None, "float32") == run("inexact", tmp_path, 0, "float32", arithmetic=False)
+def test_without_the_arithmetic_the_results_are_those_of_this_processor():
+    assert run("inexact", None, "float32") == run("inexact", 0, "float32", arithmetic=False)
 
 
 @pytest.mark.parametrize("seed", [None, 1, 3])
-def test_exact_results_and_gradients_stay(seed, tmp_path):
-    run("exact", tmp_path, seed)
+def test_exact_results_and_gradients_stay(seed):
+    run("exact", seed)
 
 
-def test_moves_are_one_unit_up_or_down_as_often_and_it_begins_once_only(tmp_path):
-    run("moves", tmp_path, 1)
+def test_moves_are_one_unit_up_or_down_as_often_and_it_begins_once_only():
+    run("moves", 1)
 
 
 def execute(folder, monkeypatch, seed, *sources):
     """Run cells in a kernel as on another machine."""
-    for name, value in elsewhere.settings(seed, folder / f"kernel-{seed}").items():
+    for name, value in elsewhere.settings(seed).items():
         monkeypatch.setenv(name, value)
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
@@ -86,3 +83,10 @@ def test_a_kernel_starts_with_other_global_seeds_and_no_name_of_the_tool(tmp_pat
     names = "assert not {'elsewhere', 'arithmetic', 'sys', 'torch', '_begin'} & set(dir()), dir()"
     seeds = "import torch, numpy\nassert (torch.initial_seed(), int(numpy.random.get_state()[1][0])) == (7, 7)"
     execute(tmp_path, monkeypatch, 7, names, seeds)
+
+
+def test_what_a_process_starts_is_elsewhere_too():
+    program = "import os, subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
+    command = [sys.executable, "-c", program, HERE / "probe_moves.py"]
+    assert subprocess.run(command, env={**os.environ, **elsewhere.settings(3)}).returncode == 0
+    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 1, "here nothing moves"
