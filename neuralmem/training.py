@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ._validate import positive_int, real
+from .meta import MetaLearner
 
 
 def train_on_sequences(
@@ -49,7 +50,13 @@ def train_on_sequences(
     return losses
 
 
-def train_meta(meta, draw: Callable[[Any], tuple], updates: int, generator, lr: float = 5e-3):
+def train_meta(
+    meta: MetaLearner,
+    draw: Callable[[Any], tuple],
+    updates: int,
+    generator: Any,
+    lr: float = 5e-3,
+) -> MetaLearner:
     """Minimise a MetaLearner's outer loss by Adam, its rate falling along a cosine to 0 (chapter 5).
 
     `draw(generator)` gives (support_x, support_y, query_x, query_y). Returns `meta`. Raises ValueError or TypeError

@@ -7,14 +7,14 @@ import torch
 from scipy import stats
 from torch import nn
 
-from .judge import examine, find_problem, verdict
+from .judge import Function, examine, find_problem, verdict
 
 
 def _shared_rows(train, test):
     return int((train[:, None] == test).all(-1).any(0).sum())
 
 
-def check_shared_rows(function, seed=0):
+def check_shared_rows(function: Function, seed: int = 0) -> bool:
     """How many rows of `test` occur in `train`: function(train (n, D), test (m, D)) -> integer."""
     generator = torch.Generator().manual_seed(seed)
     train = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [5.0, 6.0]])
@@ -56,7 +56,7 @@ def _constant_error(train_y, test_y):
     return float((test_y - train_y.mean()).square().mean())
 
 
-def check_constant_error(function, seed=0):
+def check_constant_error(function: Function, seed: int = 0) -> bool:
     """Held-out error of the best constant: function(train_y (n,), test_y (m,)) -> float."""
     generator = torch.Generator().manual_seed(seed)
     instances = {"the example": (torch.tensor([1.0, 3.0]), torch.tensor([2.0, 6.0]))}
@@ -97,7 +97,7 @@ def _deviation(samples):
     return _half_width(samples) / stats.t.ppf(0.975, len(samples) - 1)
 
 
-def check_half_width(function, seed=0):
+def check_half_width(function: Function, seed: int = 0) -> bool:
     """Half-width of the 95 % interval of a mean over seeds: function(samples, a list of floats) -> float."""
     generator = torch.Generator().manual_seed(seed)
     instances = {"the example": ([1.0, 2.0, 3.0],)}
@@ -170,7 +170,7 @@ def _after_backward(kind, seed):
     return model
 
 
-def check_untrained(function, seed=0):
+def check_untrained(function: Function, seed: int = 0) -> bool:
     """Names of the parameters that no gradient reaches: function(model), after backward -> list of names."""
     instances = {"the example": (("example", seed),)}
     for number in range(1, 4):
@@ -237,7 +237,7 @@ def _blind_error(targets):
     return float((targets - targets.mean(0)).square().mean())
 
 
-def check_blind_error(function, seed=0):
+def check_blind_error(function: Function, seed: int = 0) -> bool:
     """Least error of one answer for all tasks: function(targets (K, n)) -> float."""
     generator = torch.Generator().manual_seed(seed)
     instances = {"the example": (torch.tensor([[1.0, 2.0], [3.0, 6.0]]),)}
@@ -290,7 +290,7 @@ def _measure(agent, x, y):
     return float((answers - y).square().mean())
 
 
-def check_measure(function, seed=0):
+def check_measure(function: Function, seed: int = 0) -> bool:
     """Error of an agent, which must stay as it was: function(agent, x (n, D), y (n, D)) -> float."""
     instances, problems = {}, []
     for number in range(1, 4):

@@ -6,7 +6,7 @@ import torch
 
 from ...addressing import content_weighting, cosine_similarity
 from ...bank import erase_and_add
-from .judge import attempt, examine, verdict
+from .judge import Function, attempt, examine, verdict
 
 
 def _draws(seed):
@@ -17,7 +17,7 @@ def _weighting(size, generator):
     return torch.softmax(torch.randn(size, generator=generator), 0)
 
 
-def check_strength_for(function, seed=0):
+def check_strength_for(function: Function, seed: int = 0) -> bool:
     """The key strength that puts a given weight on the best slot: function(weight, slots, cosine) -> float."""
 
     def reference(weight, slots, cosine):
@@ -47,7 +47,7 @@ def check_strength_for(function, seed=0):
     return examine(function, reference, instances, mistakes)
 
 
-def check_sharpen(function, seed=0):
+def check_sharpen(function: Function, seed: int = 0) -> bool:
     """Sharpening that stays finite, gradient included: function(weighting (N,), gamma) -> (N,)."""
 
     def reference(weighting, gamma):
@@ -79,7 +79,7 @@ def check_sharpen(function, seed=0):
     return examine(function, reference, instances, mistakes, gradients=(0,))
 
 
-def check_allocation(function, seed=0):
+def check_allocation(function: Function, seed: int = 0) -> bool:
     """The allocation weighting: function(usage (N,)) -> (N,)."""
 
     def in_order(usage, order):
@@ -125,7 +125,7 @@ def check_allocation(function, seed=0):
     return examine(function, reference, instances, mistakes, gradients=(0,))
 
 
-def check_follow(function, seed=0):
+def check_follow(function: Function, seed: int = 0) -> bool:
     """Read `steps` further along the order of writing: function(link (N, N), start (N,), steps) -> (N,)."""
 
     def reference(link, start, steps):
@@ -166,7 +166,7 @@ def check_follow(function, seed=0):
     return examine(function, reference, instances, mistakes, gradients=(1,))
 
 
-def check_initial_memory(function, seed=0):
+def check_initial_memory(function: Function, seed: int = 0) -> bool:
     """A start from which content writes make different rows: function(slots, width) -> (N, W)."""
     draw = _draws(seed)
     sizes = [(8, 6)] + [tuple(torch.randint(4, 20, (2,), generator=draw).tolist()) for _ in range(3)]

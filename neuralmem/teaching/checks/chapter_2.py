@@ -5,7 +5,7 @@ from collections import namedtuple
 import torch
 
 from ...addressing import allocation_weighting
-from .judge import attempt, examine, verdict
+from .judge import Function, attempt, examine, verdict
 
 State = namedtuple("State", "memory time")
 
@@ -14,7 +14,7 @@ def _draws(seed):
     return torch.Generator().manual_seed(seed)
 
 
-def check_write_heads(function, seed=0):
+def check_write_heads(function: Function, seed: int = 0) -> bool:
     """A write by several heads: function(memory (N, W), weightings (H, N), erase (H, W), add (H, W)) -> (N, W)."""
 
     def erasures(weightings, erase):
@@ -64,7 +64,7 @@ def check_write_heads(function, seed=0):
     return examine(function, reference, instances, mistakes, gradients=(0, 1, 2, 3))
 
 
-def check_store(function, seed=0):
+def check_store(function: Function, seed: int = 0) -> bool:
     """A write that lets gradients through: function(memory (N, W), where (N,), value (W,)) -> (N, W)."""
 
     def reference(memory, where, value):
@@ -99,7 +99,7 @@ def check_store(function, seed=0):
     return examine(function, reference, instances, mistakes, gradients=(1, 2, 0))
 
 
-def check_interface_size(function, seed=0):
+def check_interface_size(function: Function, seed: int = 0) -> bool:
     """The length of a DNC's interface vector: function(width, reads, writes) -> int."""
 
     def reference(width, reads, writes):
@@ -132,7 +132,7 @@ def check_interface_size(function, seed=0):
     return examine(function, reference, instances, mistakes)
 
 
-def check_never_refuse(function, seed=0):
+def check_never_refuse(function: Function, seed: int = 0) -> bool:
     """Allocation that overwrites the oldest slot when full: function(usage (N,), age (N,)) -> (N,)."""
 
     def free_share(usage):
@@ -183,7 +183,7 @@ def check_never_refuse(function, seed=0):
     return examine(function, reference, instances, mistakes, gradients=(0,))
 
 
-def check_step(function, seed=0):
+def check_step(function: Function, seed: int = 0) -> bool:
     """A step that makes a new state: function(state, slot, value) -> state, a NamedTuple of memory and time."""
     draw = _draws(seed)
 

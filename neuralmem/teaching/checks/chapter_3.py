@@ -5,10 +5,10 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .judge import examine
+from .judge import Function, examine
 
 
-def check_matching_hidden(function, seed=0):
+def check_matching_hidden(function: Function, seed: int = 0) -> bool:
     """The size of the LSTM whose parameters are nearest to a number: function(total, inputs, outputs) -> integer."""
     generator = torch.Generator().manual_seed(seed)
     instances = {"an NTM of 29,300 parameters": (29_300, 9, 8), "one of 28,900": (28_900, 9, 8)}
@@ -29,7 +29,7 @@ def check_matching_hidden(function, seed=0):
     return examine(function, _nearest, instances, mistakes)
 
 
-def check_bits_a_sequence(function, seed=0):
+def check_bits_a_sequence(function: Function, seed: int = 0) -> bool:
     """The mean price of an answer in bits: function(logits (T, B, d_y), targets, mask (T, B)) -> 0-d tensor."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -68,7 +68,7 @@ def check_bits_a_sequence(function, seed=0):
     return examine(function, price, instances, mistakes, gradients=(0,))
 
 
-def check_copy_program(function, seed=0):
+def check_copy_program(function: Function, seed: int = 0) -> bool:
     """The commands of a hand-made copy machine at time t: function(t, length) -> (write, move of the reader)."""
     generator = torch.Generator().manual_seed(seed)
     instances = {f"t = {t} in a list of 3": (t, 3) for t in (0, 2, 3, 4, 6)}
@@ -87,7 +87,7 @@ def check_copy_program(function, seed=0):
     return examine(function, lambda t, length: (float(t < length), int(t > length)), instances, mistakes)
 
 
-def check_clip(function, seed=0):
+def check_clip(function: Function, seed: int = 0) -> bool:
     """Gradients scaled to a joint norm of at most `limit`: function([tensors], limit) -> [tensors]."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -127,7 +127,7 @@ def check_clip(function, seed=0):
     return examine(function, clipped, instances, mistakes)
 
 
-def check_answers(function, seed=0):
+def check_answers(function: Function, seed: int = 0) -> bool:
     """Each sequence answered as if it came alone: function(step, start, [[x, ...], ...]) -> [[output, ...], ...]."""
     generator = torch.Generator().manual_seed(seed)
 

@@ -1,12 +1,16 @@
 """The controller and what it does over time (chapter 3)."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ...metrics import confidence_interval
-from .style import COLOURS, new_figure
+from .style import COLOURS, BookFigure, new_figure
 
 __all__ = [
     "errors_by_length",
@@ -21,7 +25,12 @@ SHADES = LinearSegmentedColormap.from_list("memory", ["white", COLOURS["memory"]
 READ = (0.07, 0.07, 0.07)  # the colour of rings: what is read
 
 
-def strips(panels, marks=(), names=None, title=""):
+def strips(
+    panels: Mapping[str, Any],
+    marks: Sequence[float] = (),
+    names: Mapping[str, Any] | None = None,
+    title: str = "",
+) -> Figure:
     """Draw arrays (T, K) below each other against time, one a title, and return the Figure.
 
     `marks` are times at which a thin line is drawn through all panels; `names` maps a title to the names of its rows,
@@ -35,7 +44,15 @@ def strips(panels, marks=(), names=None, title=""):
     return figure
 
 
-def head_paths(trace, marks=(), row=0, moves=(), names=None, until=None, title=""):
+def head_paths(
+    trace: Mapping[str, Any],
+    marks: Sequence[float] = (),
+    row: int = 0,
+    moves: Any = (),
+    names: Mapping[str, Any] | None = None,
+    until: int | None = None,
+    title: str = "",
+) -> BookFigure:
     """Draw where a trained network's heads are, step by step, and some of its gates below; return the Figure.
 
     `trace` is what a controller returns, `row` the sequence of the batch. One panel has a square for each slot and
@@ -61,7 +78,13 @@ def head_paths(trace, marks=(), row=0, moves=(), names=None, until=None, title="
     return figure
 
 
-def learning_curves(curves, roles, xlabel, ylabel="bits per sequence", bar=None):
+def learning_curves(
+    curves: Mapping[str, Sequence[tuple[Any, Any]]],
+    roles: Mapping[str, str],
+    xlabel: str,
+    ylabel: str = "bits per sequence",
+    bar: float | None = None,
+) -> Figure:
     """Draw one thin line a run, on a logarithmic axis, and return the Figure.
 
     `curves` maps a label to a list of (x, y) arrays, one a seed; `bar` is drawn as a dashed line.
@@ -77,7 +100,7 @@ def learning_curves(curves, roles, xlabel, ylabel="bits per sequence", bar=None)
     return figure
 
 
-def errors_by_length(lengths, panels, trained_on):
+def errors_by_length(lengths: Sequence[int], panels: Mapping[str, Mapping[str, Any]], trained_on: int) -> Figure:
     """Draw shares of wrong bits against the length of the list with 95 % bands, one panel a title; return the Figure.
 
     `panels` maps a title to {label: samples (seeds, lengths)}. Curves that lie on each other stay visible: the second
@@ -101,7 +124,7 @@ def errors_by_length(lengths, panels, trained_on):
     return figure
 
 
-def link_matrix(link):
+def link_matrix(link: Any) -> Figure:
     """Draw a link matrix L (N, N) as a square: a row is a slot, a column the slot before it; return the Figure."""
     figure, ax = new_figure(4.4, 3.7)
     image = ax.imshow(np.asarray(link), cmap=SHADES, vmin=0, vmax=1, interpolation="nearest")
@@ -110,7 +133,7 @@ def link_matrix(link):
     return figure
 
 
-def explore_trace(trace, step=1, row=0):
+def explore_trace(trace: Mapping[str, Any], step: int = 1, row: int = 0) -> Figure:
     """Draw where a trained network has written and read up to time `step`; `trace` as a controller returns it."""
     figure = head_paths(trace, [step], row, until=step, title=f"after step {step} of {len(trace['write_weightings'])}")
     written, read = (_of(trace[f"{side}_weightings"], row)[step - 1].argmax() for side in ("write", "read"))

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...metrics import confidence_interval
@@ -24,7 +26,13 @@ MARKERS = "os^D"
 COUNTS = (5, 10, 20, 40, 60, 70, 100, 200, 500)  # training rows of `explore_rows`
 
 
-def demo_panels(memory, panels, names, floors=None, roles=None) -> Figure:
+def demo_panels(
+    memory: Any | None,
+    panels: Mapping[str, Any],
+    names: Sequence[str],
+    floors: Any = None,
+    roles: Mapping[str, str] | None = None,
+) -> Figure:
     """The demo's figure: the memory's rows (N, W), or None, and the error on every task after each task.
 
     `panels` maps a title to errors (phases, tasks), drawn on one logarithmic scale from the phase in which a task is
@@ -49,7 +57,7 @@ def demo_panels(memory, panels, names, floors=None, roles=None) -> Figure:
     return figure
 
 
-def signed_rows(ax, memory):
+def signed_rows(ax: Axes, memory: Any) -> None:
     """The rows of a memory as a picture: red below 0, white at 0, blue above."""
     values = np.asarray(memory)
     most = max(float(np.abs(values).max()), 1e-6)
@@ -59,7 +67,7 @@ def signed_rows(ax, memory):
     ax.figure.colorbar(image, ax=ax, fraction=0.08, pad=0.03)
 
 
-def error_curves(ax, errors, names, floors=None):
+def error_curves(ax: Axes, errors: Any, names: Sequence[str], floors: Any = None) -> None:
     """One curve a task, from the phase in which it is trained on."""
     phases = range(len(errors))
     shades = plt.get_cmap("cividis")(np.linspace(0, 0.8, len(names)))
@@ -72,14 +80,16 @@ def error_curves(ax, errors, names, floors=None):
     ax.set_xlim(-0.3, len(errors) + 0.55)
 
 
-def name_curves(ax, names, gap=0.075):
+def name_curves(ax: Axes, names: Sequence[str], gap: float = 0.075) -> None:
     """Write each curve's name at its end, moved apart where ends lie closer than `gap` of the axis."""
     low, high = np.log10(ax.get_ylim())
-    ends = {line.get_label(): line.get_xydata()[-1] for line in ax.lines if line.get_label() in names}
+    ends: dict[str, Any] = {
+        str(line.get_label()): np.asarray(line.get_xydata())[-1] for line in ax.lines if line.get_label() in names
+    }
     colours = {line.get_label(): line.get_color() for line in ax.lines if line.get_label() in names}
     places = {name: (np.log10(y) - low) / (high - low) for name, (_, y) in ends.items()}
     heights, below = {}, -1.0
-    for name in sorted(places, key=places.get):
+    for name in sorted(places, key=lambda name: places[name]):
         heights[name] = below = max(places[name], below + gap)
     down = max(0.0, below - 0.97)  # the topmost name stays inside the axes
     for name, height in heights.items():
@@ -112,7 +122,7 @@ def errors_by_method(names: Sequence[str], rows: Mapping, roles: Mapping | None 
     return figure
 
 
-def with_seeds(ax, values, place, colour):
+def with_seeds(ax: Axes, values: Any, place: float, colour: str) -> None:
     """The mean of `values` (seeds,) with its 95 % interval at height `place`, and each of them below it."""
     mean, half = confidence_interval(values)
     low = min(half, 0.9 * mean) if ax.get_xscale() == "log" else half  # a logarithmic axis has no 0 to reach
@@ -167,7 +177,7 @@ def fitted_errors(task: str) -> tuple[np.ndarray, np.ndarray, float]:
     return np.maximum(seen, 1e-12), np.maximum(new, 1e-12), float((new_y - y.mean()).square().mean())
 
 
-def explore_rows(task="sin", rows=20) -> Figure:
+def explore_rows(task: str = "sin", rows: int = 20) -> Figure:
     """Draw the error of a straight-line fit to one task, on its training rows and on new rows, as the rows grow."""
     seen, new, constant = fitted_errors(task)
     figure, ax = new_figure(5.8, 3.2)

@@ -1,8 +1,11 @@
 """The exam that chapter 0 sets and chapter 6 holds: a pendulum that is led through rooms."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -44,7 +47,7 @@ def life_in_rooms(driver: str, seed: int = 2) -> tuple[rooms.Lives, rooms.Drive]
     return lives, rooms.drive(lives, act, STAY, generator)
 
 
-def explore_exam(step=0) -> Figure:
+def explore_exam(step: int = 0) -> Figure:
     """Draw two pendulums that are led through rooms: one driver is told each room's physics, one never learns it."""
     lives, stay = life_in_rooms("told the physics")[0], step // STAY
     driven = {driver: life_in_rooms(driver)[1] for driver in DRIVERS}
@@ -67,13 +70,13 @@ def explore_exam(step=0) -> Figure:
     return figure
 
 
-def draw_rooms(ax, lives, stay):
+def draw_rooms(ax: Axes, lives: rooms.Lives, stay: int) -> None:
     """The rooms as cards, each with its cue; what goes on in a room shows once it has been entered."""
     ax.set(xlim=(0, 15.3), ylim=(0, 7.2))
     ax.axis("off")
     for room, (name, family) in enumerate(zip("ABC", FAMILIES, strict=True)):
         met, here, left = room in WALK[: stay + 1], room == WALK[stay], 0.15 + 5.1 * room
-        edge = {"edgecolor": "black", "linewidth": 2.5 if here else 0.8}
+        edge: dict[str, Any] = {"edgecolor": "black", "linewidth": 2.5 if here else 0.8}
         ax.add_patch(Rectangle((left, 0.2), 4.7, 6.8, facecolor=TINTS[room] if met else "white", **edge))
         for place, bit in enumerate(lives.cues[0, room]):
             corner = left + 0.4 + 0.6 * (place % 3), 5.55 - 1.15 * (place // 3)
@@ -84,17 +87,17 @@ def draw_rooms(ax, lives, stay):
         ax.text(left + 0.4, 2.1, words.replace(", ", ",\n").replace(" the ", "\nthe "), fontsize=8.5, va="center")
 
 
-def draw_pendulums(ax, angles, tint):
+def draw_pendulums(ax: Axes, angles: Mapping[str, torch.Tensor], tint: str) -> None:
     """The pendulums now: black who is told, hollow who never learns."""
     ax.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal", facecolor=tint, xticks=[], yticks=[])
-    for (driver, angle), colour in zip(reversed(angles.items()), ("white", "black"), strict=True):
+    for (driver, angle), colour in zip(reversed(list(angles.items())), ("white", "black"), strict=True):
         x, y = -float(angle.sin()), float(angle.cos())
         ax.plot([0, x], [0, y], DRIVERS[driver], color="black", linewidth=3.5 if colour == "black" else 1.5)
         ax.plot(x, y, "o", color=colour, markeredgecolor="black", markersize=12)
     ax.plot(0, 0, "o", color="white", markeredgecolor="black", markersize=5)
 
 
-def draw_heights(ax, heights):
+def draw_heights(ax: Axes, heights: Mapping[str, torch.Tensor]) -> None:
     """How high each pendulum was at each step, on a ground of the rooms that it went through."""
     steps = len(next(iter(heights.values())))
     for stay, room in enumerate(WALK):

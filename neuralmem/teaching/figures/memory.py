@@ -1,12 +1,16 @@
 """Addressing and the bank (chapters 1 and 2)."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from ... import addressing as A
 from ...bank import erase_and_add
 from ...metrics import confidence_interval
-from .style import COLOURS, new_figure
+from .style import COLOURS, BookFigure, new_figure
 
 __all__ = [
     "BLUES",
@@ -26,7 +30,12 @@ BLUES = ("#74A9CF", "#0570B0", "#023858")
 """Three shades of the memory's colour, light to dark: one quantity in three sizes."""
 
 
-def tables(panels, names=None, title="", plain=()):
+def tables(
+    panels: Mapping[str, Any],
+    names: Mapping[str, Sequence[str]] | None = None,
+    title: str = "",
+    plain: Sequence[str] = (),
+) -> BookFigure:
     """Draw matrices with one row a slot side by side, blue above zero and red below, and return the Figure.
 
     `panels` maps a title to an array (N, K), or (N,) for one column; cells of small matrices carry their number, but
@@ -54,7 +63,7 @@ def tables(panels, names=None, title="", plain=()):
     return figure
 
 
-def weighting_bars(panels, ylabel="weight"):
+def weighting_bars(panels: Mapping[str, Any], ylabel: str = "weight") -> BookFigure:
     """Draw weightings (N,) as bar charts in a row, from a dict of title to weighting, and return the Figure."""
     figure, axes = new_figure(min(1.9 * len(panels) + 0.4, 7), 2.1, columns=len(panels), sharey=True, squeeze=False)
     for ax, (title, weighting) in zip(axes[0], panels.items(), strict=True):
@@ -66,7 +75,13 @@ def weighting_bars(panels, ylabel="weight"):
     return figure
 
 
-def seed_curves(panels, xlabel, ylabel, styles, **axes_settings):
+def seed_curves(
+    panels: Mapping[str, tuple[Any, Mapping[str, Any]]],
+    xlabel: str,
+    ylabel: str,
+    styles: Mapping[str, Mapping[str, Any]],
+    **axes_settings: Any,
+) -> Figure:
     """Draw means over seeds with 95 % bands, one panel a title, in given styles, and return the Figure.
 
     `panels` maps a title to (x, curves), `curves` a label to samples (seeds, X) or to a line (X,) without a band;
@@ -87,7 +102,7 @@ def seed_curves(panels, xlabel, ylabel, styles, **axes_settings):
     return figure
 
 
-def slope_lines(lengths, plain, safe):
+def slope_lines(lengths: Any, plain: Any, safe: Any) -> Figure:
     """Draw the gradient's length against the row's, of the plain cosine and of the safe one, and return the Figure."""
     figure, ax = new_figure(5.2, 3.2)
     ax.loglog(lengths, plain, "-", color=COLOURS["baseline"], linewidth=2)
@@ -98,7 +113,7 @@ def slope_lines(lengths, plain, safe):
     return figure
 
 
-def key_strengths(slots, needed, closed_form, perpendicular):
+def key_strengths(slots: Any, needed: Mapping[int, Any], closed_form: Any, perpendicular: Any) -> Figure:
     """Draw the strength that one slot among `slots` needs, from a dict of word size to samples (seeds, X).
 
     `closed_form` (X,) belongs to the widest rows, `perpendicular` (X,) to rows without chance likeness.
@@ -116,7 +131,7 @@ def key_strengths(slots, needed, closed_form, perpendicular):
     return figure
 
 
-def usage_maps(panels):
+def usage_maps(panels: Mapping[str, Any]) -> Figure:
     """Draw the usage of each slot (slots, steps) over time, side by side, one panel a title, and return the Figure."""
     figure, axes = new_figure(3.3 * len(panels) + 0.8, 2.7, columns=len(panels), sharey=True, squeeze=False)
     for ax, (title, used) in zip(axes[0], panels.items(), strict=True):
@@ -128,7 +143,7 @@ def usage_maps(panels):
     return figure
 
 
-def explore_content(strength=4.0, angle=30):
+def explore_content(strength: float = 4.0, angle: float = 30) -> Figure:
     """Draw a key among five rows, and the weight that each row gets from its likeness to the key."""
     turns = torch.tensor([0.0, 50.0, 100.0, 180.0, 270.0]).deg2rad()
     rows = torch.stack([turns.cos(), turns.sin()], -1) * torch.tensor([1.0, 0.5, 1.0, 0.7, 1.0]).unsqueeze(-1)
@@ -146,7 +161,7 @@ def explore_content(strength=4.0, angle=30):
     return figure
 
 
-def explore_location(shift=1.0, gamma=2.0):
+def explore_location(shift: float = 1.0, gamma: float = 2.0) -> Figure:
     """Draw a weighting on slot 2 of eight, the same moved along the ring, and the moved one sharpened."""
     before = torch.tensor([[[0.0, 0.1, 0.8, 0.1, 0.0, 0.0, 0.0, 0.0]]])
     moves = torch.stack([(1 - abs(torch.tensor(float(shift)) - move)).clamp_min(0) for move in (-1, 0, 1)])
@@ -174,7 +189,7 @@ STORY = ["write A", "write B", "write C", "read B", "write D", "write E", "write
 """What happens in `explore_memory`, step by step."""
 
 
-def explore_memory(step=1, free_gate=1.0):
+def explore_memory(step: int = 1, free_gate: float = 1.0) -> Figure:
     """Draw a memory of eight slots after some steps of a story, with each slot's usage and where it wrote and read."""
     items = torch.randn(10, 6, generator=torch.Generator().manual_seed(0)).sign()
     memory, used, written = torch.zeros(1, 8, 6), torch.zeros(1, 8), torch.zeros(1, 1, 8)
