@@ -1,18 +1,23 @@
 """Where to start: meta-learning, from MAML to Reptile, for any torch.nn.Module (chapter 5)."""
 
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.func import functional_call, grad, vmap
+from torch.func import vmap
 
 from ._validate import choice, finite, real
+from .together import BATCHED, Weights, call, changed, known, run
+
+__all__ = ["BATCHED", "METHODS", "MetaLearner"]
 
 METHODS = ("maml", "first-order", "anil", "reptile", "meta-sgd")
-ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Identity)
-_vmap = partial(vmap, randomness="different")  # dropout draws anew for each task
+ENTRYWISE = (
+    F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.binary_cross_entropy, F.binary_cross_entropy_with_logits,
+    nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCELoss, nn.BCEWithLogitsLoss,
+)  # fmt: skip
+"""Losses that compare entry by entry, so that prediction and target must have one shape."""
 
 
 class MetaLearner(nn.Module):
@@ -25,13 +30,26 @@ class MetaLearner(nn.Module):
     part of `parameters()`; Li et al. 2017). `loss(prediction, target)` gives one number for one task's data.
 
     The model may be any nn.Module; of a tuple that it returns, the first item is the prediction. Its own parameters are
-    only read: adapted ones are a dict of tensors. Buffers are copied at every call; batch norm in training mode uses
-    the statistics of the batch at hand and keeps none, and dropout draws anew for each task. K tasks run through vmap;
-    where the model is an nn.Sequential of linear and elementwise layers, through weights with a leading task axis,
-    which is faster and gives the same numbers. Raises ValueError or TypeError naming the argument.
+    only read: adapted ones are a dict of tensors. Frozen parameters (requires_grad False) stay. Buffers are copied at
+    every call, so nothing is kept of what a call writes into them. Batch norm uses the statistics of the rows at hand,
+    in training and in eval mode: running ones would mix the tasks. Dropout draws anew for each task; the leading
+    modules of an nn.Sequential that no inner step moves run once for each set, not once a step.
+
+    K tasks give the numbers and the gradients of a loop over tasks. They are computed together where that is known to
+    be right: in one batched product a layer for an nn.Sequential of linear and elementwise layers, through vmap for
+    the classes in `BATCHED`. Any other model runs one task after the other. Raises ValueError or TypeError naming the
+    argument.
     """
 
-    def __init__(self, model, loss=F.mse_loss, inner_lr=0.01, num_steps=1, method="maml", adapt_only=None):
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = F.mse_loss,
+        inner_lr: float = 0.01,
+        num_steps: int = 1,
+        method: str = "maml",
+        adapt_only: Sequence[str] | None = None,
+    ) -> None:
         super().__init__()
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
@@ -40,54 +58,64 @@ class MetaLearner(nn.Module):
         self.model, self.loss = model, loss
         self.method = choice("method", method, METHODS)
         self.inner_lr, self.num_steps = real("inner_lr", inner_lr, low=0), _steps(num_steps)
-        names = [name for name, _ in model.named_parameters()]
-        if adapt_only is None:
-            last = names[-1].rpartition(".")[0] if names else ""
-            adapt_only = [name for name in names if name.rpartition(".")[0] == last] if method == "anil" else names
-        unknown = sorted(set(adapt_only) - set(names))
-        if unknown or not adapt_only:
-            got = unknown or "no name"
-            raise ValueError(f"adapt_only must name parameters of the model ({', '.join(names)}), got {got}")
-        self.adapt_only = list(adapt_only)
-        self.fixed, self.stackable = _fixed_modules(model, self.adapt_only), _stackable(model)
+        self.adapt_only = _moving_names(model, adapt_only, last_layer=method == "anil")
         if method == "meta-sgd":
             rates = [torch.full_like(model.get_parameter(name), self.inner_lr) for name in self.adapt_only]
             self.rates = nn.ParameterList(nn.Parameter(rate) for rate in rates)
 
-    def adapt(self, support_x, support_y, num_steps=None, lr=None):
+    def adapt(
+        self, support_x: torch.Tensor, support_y: torch.Tensor, num_steps: int | None = None, lr: float | None = None
+    ) -> Weights:
         """Adapt to ONE task: support_x (n, ...), support_y (n, ...) -> dict of all parameters, some of them moved.
 
         `num_steps` and `lr` default to those of the learner (Meta-SGD: to the learned rates). Differentiable in the
         model's parameters, to second order unless the method is of first order. For K tasks call `adapt_tasks`.
         """
         _check_data(support_x, support_y, "support")
-        return self._inner(self._start(), self._features(support_x), support_y, *self._schedule(num_steps, lr))
+        adapted = self.adapt_tasks(support_x.unsqueeze(0), support_y.unsqueeze(0), num_steps, lr)
+        return {name: value[0] for name, value in adapted.items()}
 
-    def adapt_tasks(self, support_x, support_y, num_steps=None, lr=None):
+    def adapt_tasks(
+        self, support_x: torch.Tensor, support_y: torch.Tensor, num_steps: int | None = None, lr: float | None = None
+    ) -> Weights:
         """Adapt to K tasks at once: support_x (K, n, ...), support_y (K, n, ...) -> dict of (K, ...) tensors."""
         _check_data(support_x, support_y, "support", tasks=True)
-        return self._adapt_tasks(self._task_features(support_x), support_y, num_steps, lr)
+        return self._adapt(support_x, support_y, None, num_steps, lr)[0]
 
-    def predict(self, adapted, x):
+    def predict(self, adapted: Weights, x: torch.Tensor) -> torch.Tensor:
         """The model's prediction for x (n, ...) with adapted parameters of one task."""
-        return _call(self.model, adapted, x)
+        return call(self.model, adapted, x)
 
-    def predict_tasks(self, adapted, x):
+    def predict_tasks(self, adapted: Weights, x: torch.Tensor) -> torch.Tensor:
         """The same for K tasks: adapted a dict of (K, ...), x (K, n, ...)."""
-        return self._predict_rest(adapted, x, self.model)
+        return run(self.model, adapted, x)
 
-    def task_losses(self, support_x, support_y, query_x, query_y, num_steps=None, lr=None):
+    def task_losses(
+        self,
+        support_x: torch.Tensor,
+        support_y: torch.Tensor,
+        query_x: torch.Tensor,
+        query_y: torch.Tensor,
+        num_steps: int | None = None,
+        lr: float | None = None,
+    ) -> torch.Tensor:
         """Loss on each task's query set after adaptation to its support set: (K,), differentiable.
 
         support_x (K, n, ...), support_y (K, n, ...), query_x (K, m, ...), query_y (K, m, ...).
         """
         _check_sets(support_x, support_y, query_x, query_y)
-        features = self._task_features(torch.cat([support_x, query_x], 1))
-        support, query = features.tensor_split([support_x.shape[1]], 1)
-        adapted = self._adapt_tasks(support, support_y, num_steps, lr)
-        return self._task_loss(self._predict_rest(adapted, query, self._rest()), query_y)
+        _, prediction = self._adapt(support_x, support_y, query_x, num_steps, lr)
+        return self._losses(prediction, query_y, "query_y")
 
-    def loss_after_adaptation(self, support_x, support_y, query_x, query_y, num_steps=None, lr=None):
+    def loss_after_adaptation(
+        self,
+        support_x: torch.Tensor,
+        support_y: torch.Tensor,
+        query_x: torch.Tensor,
+        query_y: torch.Tensor,
+        num_steps: int | None = None,
+        lr: float | None = None,
+    ) -> torch.Tensor:
         """The outer loss, a mean over K tasks: minimise it with any optimiser over `self.parameters()`.
 
         For Reptile it is a surrogate whose gradient is start minus adapted parameters (adaptation sees support and
@@ -99,142 +127,109 @@ class MetaLearner(nn.Module):
         x, y = torch.cat([support_x, query_x], 1), torch.cat([support_y, query_y], 1)
         with torch.no_grad():
             adapted = self.adapt_tasks(x, y, num_steps, lr)
-        start = self._start()
-        return sum((start[name] * (start[name] - adapted[name].mean(0)).detach()).sum() for name in self.adapt_only)
+        start = dict(self.model.named_parameters())
+        pulls = {name: (start[name] - adapted[name].mean(0)).detach() for name in self.adapt_only}
+        return torch.stack([(start[name] * pull).sum() for name, pull in pulls.items()]).sum()
 
-    def _start(self):
-        return dict(self.model.named_parameters())
+    def _adapt(self, x, y, query_x, num_steps, lr):
+        """(weights adapted to K tasks, their prediction for query_x or None): together, or one after the other."""
+        together = known(self.model)
+        if not together and len(x) > 1:
+            queries = [None] * len(x) if query_x is None else query_x.split(1)
+            tasks = zip(x.split(1), y.split(1), queries, strict=True)
+            adapted, predictions = zip(*(self._adapt(*task, num_steps, lr) for task in tasks), strict=True)
+            stacked = {name: torch.cat([weights[name] for weights in adapted]) for name in adapted[0]}
+            return stacked, None if query_x is None else torch.cat(predictions)
+        parameters = dict(self.model.named_parameters())
+        steps, rates = self.num_steps if num_steps is None else _steps(num_steps), self._rates(parameters, lr)
+        start = {name: value.expand(len(x), *value.shape) for name, value in parameters.items()}
+        if not together:  # copies, because a forward pass may write into its weights (an embedding with max_norm)
+            start = {name: value.clone() for name, value in start.items()}
+        lead, rest = self._split()
+        if lead is not None:  # each task's two sets by themselves: the modules may mix rows
+            x, query_x = run(lead, start, x), None if query_x is None else run(lead, start, query_x)
+        adapted = self._inner(rest, start, x, y, steps, rates)
+        return adapted, None if query_x is None else run(rest, adapted, query_x)
 
-    def _schedule(self, num_steps, lr):
-        """How many inner steps, and the step size of each adapted parameter."""
-        steps = self.num_steps if num_steps is None else _steps(num_steps)
+    def _split(self) -> tuple[nn.Module | None, nn.Module]:
+        """The leading modules of an nn.Sequential that no inner step moves (or None), and the rest."""
+        model = self.model
+        moving = {name.partition(".")[0] for name in self.adapt_only}
+        if type(model) is not nn.Sequential or changed(model) or next(iter(model._modules)) in moving:
+            return None, model
+        count = next(place for place, name in enumerate(model._modules) if name in moving)
+        lead, rest = model[:count], model[count:]
+        shared = {id(value) for value in lead.parameters()} & {id(value) for value in rest.parameters()}
+        return (None, model) if shared else (lead, rest)
+
+    def _rates(self, parameters: Weights, lr: float | None) -> dict:
+        """The step size of each parameter that moves; one that was frozen since the learner was made stays."""
+        rates = [self.inner_lr if lr is None else real("lr", lr, low=0)] * len(self.adapt_only)
         if lr is None and self.method == "meta-sgd":
-            return steps, dict(zip(self.adapt_only, self.rates, strict=True))
-        return steps, dict.fromkeys(self.adapt_only, self.inner_lr if lr is None else real("lr", lr, low=0))
+            rates = list(self.rates)
+        return {name: rate for name, rate in zip(self.adapt_only, rates, strict=True) if parameters[name].requires_grad}
 
-    def _features(self, x):
-        """One task's x after the leading modules that no inner step changes: they run once, not once a step."""
-        return self.model[: self.fixed](x) if self.fixed else x
-
-    def _task_features(self, x):
-        return self._features(x.flatten(0, 1)).unflatten(0, x.shape[:2]) if self.fixed else x
-
-    def _rest(self):
-        return self.model[self.fixed :] if self.fixed else self.model
-
-    def _predict_rest(self, adapted, x, module):
-        if self.stackable and x.dim() == 3:
-            return _stacked_call(module, adapted, x)
-        return _vmap(lambda parameters, rows: _call(module, parameters, rows))(adapted, x)
-
-    def _task_loss(self, prediction, target):
-        if self.loss is F.mse_loss and prediction.shape == target.shape:  # without vmap's overhead
-            return (prediction - target).square().flatten(1).mean(1)
-        return _vmap(self._one_loss)(prediction, target)
-
-    def _one_loss(self, prediction, target):
-        loss = self.loss(prediction, target)
-        if loss.dim():
-            raise ValueError(f"loss must return one number for a task's data, got shape {tuple(loss.shape)}")
-        return loss
-
-    def _adapt_tasks(self, features, y, num_steps, lr):
-        start, schedule = self._start(), self._schedule(num_steps, lr)
-        if self.stackable and features.dim() == 3:
-            return self._inner_stacked(start, features, y, *schedule)
-        return _vmap(lambda rows, target: self._inner(start, rows, target, *schedule))(features, y)
-
-    def _inner(self, start, x, y, steps, rates):
-        """The inner loop on one task: theta' = theta - rate · d loss / d theta, `steps` times."""
-        rest, constant = self._rest(), self.method in ("first-order", "reptile")
-
-        def support_loss(moving):
-            return self._one_loss(_call(rest, {**start, **moving}, x), y)
-
-        moving = {name: start[name] for name in self.adapt_only}
-        for _ in range(steps):
-            gradients = grad(support_loss)(moving)
-            if constant:
-                gradients = {name: value.detach() for name, value in gradients.items()}
-            moving = {name: value - rates[name] * gradients[name] for name, value in moving.items()}
-        return {**start, **moving}
-
-    def _inner_stacked(self, start, x, y, steps, rates):
-        """The same for K tasks at once: the tasks share no parameter, so the gradient of the sum is each task's own."""
-        outside, rest = torch.is_grad_enabled(), self._rest()
+    def _inner(self, module, start, x, y, steps, rates):
+        """The inner loop. The tasks share no entry of `start`, so the gradient of the sum is each task's own."""
+        outside = torch.is_grad_enabled()
         second = outside and self.method not in ("first-order", "reptile")
         with torch.enable_grad():
-            start = start if outside else {name: value.detach() for name, value in start.items()}
-            stacked = {name: value.expand(len(x), *value.shape) for name, value in start.items()}
-            moving = [stacked[name] for name in self.adapt_only]
-            for _ in range(steps):
-                moving = [value if value.requires_grad else value.requires_grad_() for value in moving]
-                stacked.update(zip(self.adapt_only, moving, strict=True))
-                total = self._task_loss(_stacked_call(rest, stacked, x), y).sum()
-                gradients = torch.autograd.grad(total, moving, create_graph=second)
-                steps_down = zip(self.adapt_only, moving, gradients, strict=True)
-                moving = [value - rates[name] * gradient for name, value, gradient in steps_down]
-                moving = moving if outside else [value.detach() for value in moving]
-        return {**stacked, **dict(zip(self.adapt_only, moving, strict=True))}
+            weights = dict(start) if outside else {name: value.detach() for name, value in start.items()}
+            for _ in range(steps if rates else 0):
+                moving = [weights[name] for name in rates]
+                moving = [value if value.requires_grad else value.detach().requires_grad_() for value in moving]
+                weights.update(zip(rates, moving, strict=True))
+                total = self._losses(run(module, weights, x), y, "support_y").sum()
+                slopes = torch.autograd.grad(total, moving, create_graph=second, materialize_grads=True)
+                for (name, rate), value, slope in zip(rates.items(), moving, slopes, strict=True):
+                    moved = value - rate * slope
+                    weights[name] = moved if outside else moved.detach()
+        return weights
+
+    def _losses(self, prediction, target, name):
+        """The loss of each task: prediction (K, n, ...), target (K, n, ...) -> (K,)."""
+        self._check_shapes(prediction, target, name)
+        if self.loss is F.mse_loss:  # without vmap's overhead
+            return (prediction - target).square().flatten(1).mean(1)
+        try:
+            losses = vmap(self.loss, randomness="different")(prediction, target) if len(target) > 1 else None
+        except (RuntimeError, NotImplementedError):  # what vmap cannot do: a branch on data, an operation it lacks
+            losses = None
+        if losses is None:
+            losses = torch.stack([self.loss(*pair) for pair in zip(prediction, target, strict=True)])
+        if losses.dim() != 1:
+            raise ValueError(f"loss must return one number for a task's data, got shape {tuple(losses.shape[1:])}")
+        return losses
+
+    def _check_shapes(self, prediction, target, name):
+        """Nothing is broadcast: a loss of (n, 1) against (n,) would compare each row with every other."""
+        loss = getattr(self.loss, "func", self.loss)  # of a functools.partial
+        if loss in ENTRYWISE or type(loss) in ENTRYWISE:
+            fits = prediction.shape == target.shape
+        else:  # a loss that reads more from the target than numbers to compare says itself what it needs
+            fits = not target.is_floating_point() or target.dim() == prediction.dim()
+        if not fits:
+            wanted, got = tuple(prediction.shape[1:]), tuple(target.shape[1:])
+            raise ValueError(f"{name} must have the shape of a task's prediction, {wanted}, got {got}")
 
 
-def _call(module, parameters, x):
-    """The module's output (the first of several) with these parameters and copies of its buffers."""
-    names = {value: name for name, value in module.named_parameters()}
-    given = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    for prefix, part in module.named_modules():  # ties weights itself: functional_call does not restore a shared module
-        given.update((name, parameters[names[value]]) for name, value in part.named_parameters(prefix, recurse=False))
-    with _no_running_statistics(module):
-        output = functional_call(module, given, (x,), tie_weights=False)
-    return output[0] if isinstance(output, tuple) else output
-
-
-def _stacked_call(module, parameters, x):
-    """A `_stackable` module on x (K, n, D), each task with its own weights: weight (K, out, in), bias (K, out)."""
-    for name, layer in module._modules.items():
-        if isinstance(layer, nn.Linear):
-            weight, bias = parameters[f"{name}.weight"].mT, parameters.get(f"{name}.bias")
-            x = torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
-        else:
-            x = layer(x)
-    return x
-
-
-@contextmanager
-def _no_running_statistics(module):
-    """Batch norm in training mode neither reads nor writes its running statistics here."""
-    norms = [norm for norm in module.modules() if isinstance(norm, nn.modules.batchnorm._NormBase) and norm.training]
-    norms = [norm for norm in norms if norm.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True
-
-
-def _stackable(model):
-    """Whether a model is an nn.Sequential of distinct linear layers and elementwise functions, with no hooks."""
-    if type(model) is not nn.Sequential:
-        return False
-    layers = list(model._modules.values())
-    linear = [layer for layer in layers if type(layer) is nn.Linear]
-    plain = all(type(layer) in (nn.Linear, *ELEMENTWISE) for layer in layers)
-    hooked = any(layer._forward_hooks or layer._forward_pre_hooks for layer in (model, *layers))
-    shared = sum(1 for layer in linear for _ in layer.parameters()) != len(list(model.parameters()))
-    return plain and not hooked and not shared
-
-
-def _fixed_modules(model, adapt_only):
-    """How many leading modules of an nn.Sequential no inner step changes; 0 where one mixes rows (batch norm)."""
-    if type(model) is not nn.Sequential:
-        return 0
-    moving = {name.partition(".")[0] for name in adapt_only}
-    count = min(index for index, name in enumerate(model._modules) if name in moving)
-    shared = dict(model[count:].named_parameters()).keys() - dict(model.named_parameters()).keys()
-    mixing = any(isinstance(part, nn.modules.batchnorm._NormBase) for part in model[:count].modules())
-    return 0 if shared or mixing or any(True for _ in model[:count].buffers()) else count
+def _moving_names(model, adapt_only, last_layer):
+    """The names of the parameters that an inner step moves: those given, or all (of the last layer) not frozen."""
+    parameters = dict(model.named_parameters())
+    if any(nn.parameter.is_lazy(value) for value in (*parameters.values(), *model.buffers())):
+        raise ValueError("model must know its shapes, got lazy modules: call it once on data first")
+    free = [name for name, value in parameters.items() if value.requires_grad]
+    if adapt_only is None:
+        last = free[-1].rpartition(".")[0] if free else ""
+        adapt_only = [name for name in free if not last_layer or name.rpartition(".")[0] == last]
+    elif isinstance(adapt_only, str):
+        raise TypeError(f"adapt_only must be a list of names, got the string {adapt_only!r}")
+    wrong = sorted(set(adapt_only) - set(free))
+    if wrong or not adapt_only:
+        frozen = sorted(set(wrong) & set(parameters))
+        got = f"{frozen}, which are frozen" if frozen else wrong or "no name"
+        raise ValueError(f"adapt_only must name parameters that are not frozen ({', '.join(free)}), got {got}")
+    return list(dict.fromkeys(adapt_only))
 
 
 def _steps(value):

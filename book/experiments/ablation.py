@@ -21,7 +21,7 @@ from torch import nn
 from neuralmem.agent import ContinualLearningAgent, cosine_schedule, sweep
 from neuralmem.bank import MemoryConfig, NeuralMemoryBank
 from neuralmem.controller import MemoryController
-from neuralmem.meta import MetaLearner
+from neuralmem.meta import BATCHED, MetaLearner
 from neuralmem.replay import ExperienceReplay
 from neuralmem.worlds import split_generator
 from neuralmem.worlds.seasons import asked_loss, recall_episodes, recall_sessions, season_alphabets, wrong_bits
@@ -58,6 +58,9 @@ class EpisodeReader(nn.Module):
         """Run all episodes as one batch."""
         features, _ = self.controller(x.flatten(0, -3).transpose(0, 1))
         return features.transpose(0, 1).unflatten(0, x.shape[:-2])
+
+
+BATCHED.add(EpisodeReader)  # it keeps nothing and branches on nothing: the sessions may run together
 
 
 def build(memory, seed):
