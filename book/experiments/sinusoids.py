@@ -1,27 +1,28 @@
-"""Seven starting points for sine waves, 5 seeds each, and 5, 10 and 20 examples a task (chapter 5).
+"""Starting points for sine waves, 5 seeds each, in two worlds, and 5, 10 and 20 examples a task (chapter 5).
 
-    python -m book.experiments.sinusoids [methods | methods/shots ...]
+    python -m book.experiments.sinusoids            all runs that are not stored yet: book/results/sinusoids.json
+    python -m book.experiments.sinusoids WORD ...   those whose world or method is one of the words
 
-writes book/results/sinusoids.json: for each run its seconds, the step size that did best on 500 validation tasks (null:
-the one it was trained with), and the squared error on 1,000 test tasks after 0, 1 and 10 steps at the own and at the
-tuned step size: [mean over tasks (null: infinite), median over tasks]. A few tasks that diverge decide the mean.
+A run has its world ("frequency 1", or "0.8 to 1.2": frequencies drawn from that interval), method, shots and seed. It
+stores its processor seconds, the step size that did best on 500 validation tasks (null: the one it was trained with),
+and the squared error on 1,000 test tasks after 0, 1 and 10 steps at the own and at the tuned step size: [mean over
+tasks (null: infinite), median over tasks]. A few tasks that diverge decide the mean. About 25 s of one core a run.
 """
 
-import json
 import math
 import sys
-import time
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import nn
 
+from book.experiments.common import complete, processor_seconds
 from neuralmem import MetaLearner
 from neuralmem.training import train_meta
 from neuralmem.worlds import split_generator
 from neuralmem.worlds.sinusoids import sinusoid_tasks
 
-RESULTS = Path(__file__).parent.parent / "results"
+WORLDS = {"frequency 1": (1.0, 1.0), "0.8 to 1.2": (0.8, 1.2)}
 LEARNERS = {
     "MAML": {"method": "maml"},
     "first order": {"method": "first-order"},
@@ -31,9 +32,18 @@ LEARNERS = {
     "pretrained": {"num_steps": 0},
     "from scratch": None,
 }
-MORE_SHOTS = ("MAML/5", "MAML/20", "Meta-SGD/5", "Meta-SGD/20")
 SEEDS, UPDATES, TASKS, QUERY = 5, 8000, 25, 30
 STEPS, RATES = (0, 1, 10), (None, 0.001, 0.003, 0.01, 0.03, 0.1)
+
+
+def plan():
+    """The runs: each learner with 10 shots in the first world, more shots, and the published methods in the second."""
+    published = ("Meta-SGD", "MAML")
+    runs = [("frequency 1", method, 10) for method in LEARNERS]
+    runs += [("frequency 1", method, shots) for method in published for shots in (5, 20)]
+    runs += [("0.8 to 1.2", method, 10) for method in published]
+    names = ("world", "method", "shots", "seed")
+    return [dict(zip(names, (*run, seed), strict=True)) for run in runs for seed in range(SEEDS)]
 
 
 def network(seed):
@@ -49,39 +59,32 @@ def errors(meta, sets, steps, lr=None):
     return [float(losses.mean()), float(losses.median())]
 
 
-def run(method, shots, seed):
+def run(world, method, shots, seed):
     """Train one learner from nothing, choose step sizes on validation tasks, and test it."""
     torch.set_num_threads(1)
-    meta = MetaLearner(network(seed), **(LEARNERS[method] or {}))
-    began = time.perf_counter()
+    meta, seconds = MetaLearner(network(seed), **(LEARNERS[method] or {})), 0.0
+    draw = partial(sinusoid_tasks, frequency=WORLDS[world])
     if LEARNERS[method] is not None:
         draws = split_generator("train", seed)
-        train_meta(meta, lambda generator: sinusoid_tasks(TASKS, shots, QUERY, generator), UPDATES, draws, lr=1e-2)
-    seconds = time.perf_counter() - began
-    validation = sinusoid_tasks(500, shots, 100, torch.Generator().manual_seed(10_000 + seed))
-    test = sinusoid_tasks(1000, shots, 100, split_generator("test", seed))
-    row = {"method": method, "shots": shots, "seed": seed, "seconds": round(seconds, 1)}
-    row |= {"rate": {}, "own": {}, "tuned": {}}
-    for steps in STEPS:
-        row["rate"][steps] = best = min(RATES, key=lambda rate: errors(meta, validation, steps, rate)[1])
+        batch = partial(draw, TASKS, shots, QUERY)
+        meta, seconds = processor_seconds(train_meta, meta, batch, UPDATES, draws, lr=1e-2)
+    validation = draw(500, shots, 100, torch.Generator().manual_seed(10_000 + seed))
+    test = draw(1000, shots, 100, split_generator("test", seed))
+    row = {"seconds": round(seconds, 1), "rate": {}, "own": {}, "tuned": {}}
+    for steps in map(str, STEPS):
+        row["rate"][steps] = best = min(RATES, key=lambda rate: errors(meta, validation, int(steps), rate)[1])
         for name, rate in (("own", None), ("tuned", best)):
-            mean, middle = errors(meta, test, steps, rate)
+            mean, middle = errors(meta, test, int(steps), rate)
             row[name][steps] = [mean if math.isfinite(mean) else None, middle]
     return row
 
 
-def main(names):
-    """Run the named methods ("MAML" or "MAML/20") and store what each seed gave beside what is there of the others."""
-    path = RESULTS / "sinusoids.json"
-    for name in names:
-        method, _, shots = name.partition("/")
-        rows = [run(method, int(shots or 10), seed) for seed in range(SEEDS)]
-        stored = json.loads(path.read_text()) if path.exists() else {"runs": []}
-        others = [old for old in stored["runs"] if (old["method"], old["shots"]) != (method, rows[0]["shots"])]
-        stored |= {"command": "python -m book.experiments.sinusoids", "torch": torch.__version__}
-        path.write_text(json.dumps(stored | {"updates": UPDATES, "runs": others + rows}, indent=1) + "\n")
-        print(name, [row["tuned"] for row in rows], flush=True)
+def main(words):
+    """Make the runs that are not stored yet, all or those whose world or method is one of the words."""
+    chosen = [facts for facts in plan() if any(w in (facts["world"], facts["method"]) for w in words) or not words]
+    about = {"command": "python -m book.experiments.sinusoids", "updates": UPDATES}
+    complete("sinusoids", chosen, run, **about)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*LEARNERS, *MORE_SHOTS])
+    main(sys.argv[1:])

@@ -1,6 +1,7 @@
 """scikit-learn's digits: split into tasks of two classes (chapter 4), and as few-shot tasks (chapter 5)."""
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -73,11 +74,21 @@ def split_digits(scenario):
     return split_classes(*digits(), scenario)
 
 
-def digit_tasks(tasks, shots, query, classes, generator, ways=3):
+def digit_tasks(
+    tasks: int,
+    shots: int,
+    query: int,
+    classes: Sequence[int],
+    generator: torch.Generator,
+    ways: int = 3,
+    turned: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Few-shot tasks on the digits: tell `ways` of `classes` apart, from `shots` examples of each (chapter 5).
 
-    Classes are drawn and numbered anew for each task; no image is in both sets. Returns support_x (K, ways·shots, 64),
-    support_y (K, ways·shots) in 0..ways-1, query_x and query_y the same with `query` rows a class. Raises ValueError.
+    Classes are drawn and numbered anew for each task; no image is in both sets. With `turned`, each class of a task is
+    shown turned by 0, 1, 2 or 3 quarters, as Santoro et al. 2016 make new classes of characters: four times as many
+    classes. Returns support_x (K, ways·shots, 64), support_y (K, ways·shots) in 0..ways-1, query_x and query_y the same
+    with `query` rows a class. Raises ValueError.
     """
     if not 2 <= positive_int("ways", ways) <= len(classes):
         raise ValueError(f"ways must lie in 2..{len(classes)} for {len(classes)} classes, got {ways}")
@@ -90,24 +101,18 @@ def digit_tasks(tasks, shots, query, classes, generator, ways=3):
     chosen = torch.rand(tasks, len(classes), generator=generator).argsort(1)[:, :ways]
     order = torch.rand(tasks, ways, fewest, generator=generator).argsort(2)[:, :, : shots + query]
     images = x[table[chosen].gather(2, order)]  # (K, ways, shots + query, 64)
+    if turned:
+        quarters = torch.randint(4, (tasks, ways), generator=generator)
+        images = turn(images, quarters.unsqueeze(-1).expand(images.shape[:3]))
     labels = torch.arange(ways).view(1, ways, 1).expand(images.shape[:3])
-    parts = images[:, :, :shots], labels[:, :, :shots], images[:, :, shots:], labels[:, :, shots:]
-    return tuple(part.flatten(1, 2) for part in parts)
+    support = images[:, :, :shots].flatten(1, 2), labels[:, :, :shots].flatten(1, 2)
+    return *support, images[:, :, shots:].flatten(1, 2), labels[:, :, shots:].flatten(1, 2)
 
 
-def turned_tasks(sets, generator):
-    """Few-shot tasks of square images with each task's images in one of 8 positions: turned and mirrored (chapter 5).
-
-    `sets` is (support_x, support_y, query_x, query_y), x (K, n, side·side); returned is the same with x turned.
-    """
-    support_x, support_y, query_x, query_y = sets
-    positions = torch.randint(8, (len(support_x),), generator=generator).tolist()
-    side = math.isqrt(support_x.shape[-1])
-
-    def turn(x):
-        images = x.unflatten(-1, (side, side))
-        images = [task.mT if place > 3 else task for task, place in zip(images, positions, strict=True)]
-        turned = [torch.rot90(task, place % 4, (-2, -1)) for task, place in zip(images, positions, strict=True)]
-        return torch.stack(turned).flatten(-2)
-
-    return turn(support_x), support_y, turn(query_x), query_y
+def turn(images: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
+    """Square images (..., side·side), each turned to the left by its number of quarters (...), 0 to 3 (chapter 5)."""
+    side = math.isqrt(images.shape[-1])
+    square = images.unflatten(-1, (side, side))
+    turned = torch.stack([torch.rot90(square, quarter, (-2, -1)) for quarter in range(4)])
+    chosen = quarters.view(1, *quarters.shape, 1, 1).expand(1, *square.shape)
+    return turned.gather(0, chosen).squeeze(0).flatten(-2)

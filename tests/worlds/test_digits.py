@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neuralmem.worlds import split_generator
-from neuralmem.worlds.digits import digit_tasks, digits, split_classes, split_digits, turned_tasks
+from neuralmem.worlds.digits import digit_tasks, digits, split_classes, split_digits, turn
 
 
 def test_no_image_is_in_both_splits_and_every_class_is_in_both():
@@ -62,11 +62,29 @@ def test_digit_tasks_hold_the_classes_asked_for_and_share_no_image_between_the_s
     assert len(numbering) == 12  # each of the four classes gets each of the three numbers
 
 
-def test_turned_tasks_come_in_eight_positions_the_same_for_support_and_query():
-    image = torch.arange(9.0)
-    x, y = image.expand(200, 2, 9), torch.zeros(200, 2)
-    support_x, support_y, query_x, query_y = turned_tasks((x, y, x[:, :1], y[:, :1]), torch.Generator().manual_seed(0))
-    assert len({tuple(task[0].tolist()) for task in support_x}) == 8
-    assert torch.equal(support_x[:, :1], query_x) and torch.equal(support_x[:, 0], support_x[:, 1])
-    assert torch.equal(support_x.sort(-1).values, x) and (support_x[..., 4] == 4).all()  # the centre stays
-    assert support_y is y and query_y.shape == (200, 1)
+def test_each_class_of_a_task_may_be_turned_by_quarters_of_its_own():
+    plain, turned = (
+        digit_tasks(60, 2, 3, [0, 1, 2, 3], torch.Generator().manual_seed(0), turned=way) for way in (False, True)
+    )
+    seen = set()
+    for one, two in zip(plain[::2], turned[::2], strict=True):  # the same images, before and after
+        one, two = one.view(60, 3, -1, 64), two.view(60, 3, -1, 64)
+        for task, before, after in ((k, a, b) for k in range(60) for a, b in zip(one[k], two[k], strict=True)):
+            fits = [q for q in range(4) if torch.equal(turn(before, torch.full((len(before),), q)), after)]
+            assert len(fits) == 1, f"all images of a class are turned alike (task {task})"
+            seen.add(fits[0])
+    assert seen == {0, 1, 2, 3}
+    support, query = turned[0].view(60, 3, 2, 64), turned[2].view(60, 3, 3, 64)
+    before = plain[0].view(60, 3, 2, 64), plain[2].view(60, 3, 3, 64)
+    for k in range(10):
+        for way in range(3):  # support and query of a class are turned alike
+            image, asked = before[0][k, way, 0], before[1][k, way]
+            (quarter,) = [q for q in range(4) if torch.equal(turn(image, torch.tensor(q)), support[k, way, 0])]
+            assert torch.equal(turn(asked, torch.full((3,), quarter)), query[k, way])
+
+
+def test_turning_is_by_quarters_to_the_left():
+    image = torch.arange(4.0)  # 0 1 / 2 3
+    assert turn(image, torch.tensor(0)).tolist() == [0, 1, 2, 3]
+    assert turn(image, torch.tensor(1)).tolist() == [1, 3, 0, 2]
+    assert turn(image.expand(2, 4), torch.tensor([2, 3])).tolist() == [[3, 2, 1, 0], [2, 0, 3, 1]]

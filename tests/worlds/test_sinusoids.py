@@ -27,6 +27,24 @@ def test_a_sinusoid_task_is_one_wave_within_its_bounds():
     assert phase.min() >= -1e-3 and phase.max() <= np.pi + 1e-3 and phase.std() > 0.7
 
 
+def test_frequencies_are_drawn_from_their_interval_and_leave_the_other_draws_as_they_are():
+    sets = [
+        sinusoid_tasks(200, 10, 30, split_generator("train", 0), frequency=frequency)
+        for frequency in ((1.0, 1.0), (0.8, 1.2))
+    ]
+    assert torch.equal(sets[0][0], sets[1][0]) and torch.equal(sets[0][2], sets[1][2])
+    x, y = torch.cat(sets[1][::2], 1).double(), torch.cat(sets[1][1::2], 1).double()
+    rates = torch.linspace(0.8, 1.2, 401, dtype=torch.float64).view(-1, 1, 1)
+    found = []
+    for task in range(50):
+        waves = torch.cat([(rates * x[task]).sin(), (rates * x[task]).cos()], 2)
+        errors = waves @ torch.linalg.lstsq(waves, y[task].expand(401, -1, -1)).solution - y[task]
+        best = errors.square().mean((1, 2)).argmin()
+        assert errors[best].square().mean() < 1e-3, "one wave fits the whole task"
+        found.append(float(rates[best]))
+    assert 0.8 <= min(found) < 0.85 and 1.15 < max(found) <= 1.2
+
+
 def test_train_and_test_tasks_differ():
     train, test = (sinusoid_tasks(50, 1, 1, split_generator(split, 0))[0].flatten() for split in ("train", "test"))
     assert not set(train.tolist()) & set(test.tolist())
@@ -34,6 +52,8 @@ def test_train_and_test_tasks_differ():
 
 ERROR_CASES = [
     ("no support", lambda: sinusoid_tasks(2, 0, 5, torch.Generator()), ValueError, ["support", "0"]),
+    ("frequencies swapped", lambda: sinusoid_tasks(2, 1, 5, torch.Generator(), (1.2, 0.8)), ValueError, ["frequency"]),
+    ("one frequency", lambda: sinusoid_tasks(2, 1, 5, torch.Generator(), 1.0), TypeError, ["frequency", "pair"]),
     ("tasks a float", lambda: sinusoid_tasks(2.5, 1, 5, torch.Generator()), TypeError, ["tasks", "2.5"]),
 ]
 

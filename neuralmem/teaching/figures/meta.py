@@ -8,9 +8,11 @@ from ...worlds import split_generator
 from .style import COLOURS, new_figure
 
 __all__ = [
+    "few_shot_task",
     "explore_adaptation",
     "explore_start",
     "fits",
+    "paired_differences",
     "starts_compared",
     "waves",
 ]
@@ -18,12 +20,59 @@ __all__ = [
 
 def waves(x, y, support_x, support_y):
     """Draw a family of functions y (K, n) over x (n,), the last one with the few points (k,) that are known of it."""
-    figure, ax = new_figure(6, 2.8)
-    ax.plot(x, np.asarray(y)[:-1].T, color=COLOURS["baseline"], alpha=0.5, linewidth=1)
-    ax.plot(x, y[-1], color=COLOURS["ceiling"], linewidth=2, label="a new task")
+    figure, ax = new_figure(6.6, 2.8)
+    lines = ax.plot(x, np.asarray(y)[:-1].T, color=COLOURS["baseline"], alpha=0.5, linewidth=1)
+    lines[0].set_label("waves seen before")
+    ax.plot(x, y[-1], color=COLOURS["ceiling"], linewidth=2, label="a new wave")
     ax.plot(support_x, support_y, "o", color="black", markersize=5, label="what is known of it")
     ax.set(xlabel="x", ylabel="y")
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def few_shot_task(support_x, support_y, query_x, query_y):
+    """Draw the images of one task: a row a class, its support set left of a line and its query set right of it.
+
+    support_x (n, side·side), support_y (n,) labels 0, 1, ...; the query set the same, with any number of rows.
+    """
+    labels = sorted(set(np.asarray(support_y).tolist()))
+    rows = []
+    for label in labels:
+        parts = [np.asarray(x)[np.asarray(y) == label] for x, y in ((support_x, support_y), (query_x, query_y))]
+        rows.append(parts)
+    shots, asked = len(rows[0][0]), len(rows[0][1])
+    widths = [1] * shots + [0.35] + [1] * asked
+    size = 0.52 * (shots + asked) + 1.3, 0.56 * len(labels) + 0.5
+    figure, axes = new_figure(*size, len(labels), shots + asked + 1, gridspec_kw={"width_ratios": widths})
+    for line, (label, parts) in zip(np.atleast_2d(axes), zip(labels, rows, strict=True), strict=True):
+        for ax in line:
+            ax.axis("off")
+        for place, image in enumerate((*parts[0], *parts[1])):
+            side = int(round(len(image) ** 0.5))
+            line[place + (place >= shots)].imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
+        line[0].text(-0.35, 0.5, f"class {label}", transform=line[0].transAxes, ha="right", va="center", fontsize=10)
+    axes = np.atleast_2d(axes)
+    axes[0, shots // 2].set_title("support: the label is given", fontsize=10)
+    axes[0, shots + 1 + asked // 2].set_title("query: asked", fontsize=10)
+    return figure
+
+
+def paired_differences(samples, roles, xlabel):
+    """Draw for each method the differences from a reference, seed by seed, with mean and 95 % interval.
+
+    `samples` maps a method to differences (seeds,), `roles` a method to COLOURS. The line at 0 is the reference.
+    """
+    figure, ax = new_figure(6.4, 0.34 * len(samples) + 0.9)
+    ax.axvline(0, color="black", linewidth=1)
+    for row, (name, values) in enumerate(samples.items()):
+        mean, half = confidence_interval(np.asarray(values))
+        colour = COLOURS[roles[name]]
+        ax.errorbar(mean, row, xerr=half, fmt="o", color=colour, capsize=4, markersize=6)
+        ax.plot(values, np.full(len(values), row + 0.28), "|", color=colour, markersize=7)
+    ax.set_yticks(range(len(samples)), list(samples))
+    ax.set(xlabel=xlabel)
+    ax.grid(axis="x", alpha=0.3)
+    ax.invert_yaxis()
     return figure
 
 
@@ -87,6 +136,12 @@ def explore_start(rate=0.1, steps=1):
     ax.set(xlabel="start θ", ylabel="mean loss of the two tasks", ylim=(0, 250))
     ax.set_title(f"{steps} step{'s' * (steps > 1)} of size {rate:g}", fontsize=10)
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    best = {name: (weight * target).sum() / weight.sum() for name, weight in starts.items()}
+    loss = {name: (curvature * (left * (best[name] - target)) ** 2).mean() for name in best}
+    figure.seen = (
+        f"Joint training starts at {best['joint']:.1f} and has a mean loss of {loss['joint']:.2f} after adapting; "
+        f"MAML starts at {best['MAML']:.1f} and has {loss['MAML']:.2f}."
+    )
     return figure
 
 
@@ -104,5 +159,11 @@ def explore_adaptation(starts, start="MAML", steps=1, shots=10):
     figure = fits({start: {"prediction": found}}, x, truth, points, known, roles)
     figure.set_size_inches(4.6, 3.0)
     error = float((found - truth).square().mean())
-    figure.axes[0].set_title(f"{start}, {steps} steps on {shots} points: error {error:.2f}", fontsize=10)
+    many = f"{steps} step{'s' * (steps != 1)} on {shots} points"
+    figure.axes[0].set_title(f"{start}, {many}: error {error:.2f}", fontsize=10)
+    spread = float(truth.square().mean())
+    verdict = "follows the wave" if error < 0.1 * spread else "is still far from the wave"
+    if 0.1 * spread <= error < 0.4 * spread:
+        verdict = "has the wave's shape and misses parts of it"
+    figure.seen = f"From {start}, after {many}, the prediction {verdict}: its squared error is {error:.2f}."
     return figure
