@@ -1,5 +1,6 @@
 """Tables of results as readers know them: one row a method, one column a quantity, mean and interval over seeds."""
 
+import re
 from collections.abc import Mapping
 from hashlib import sha1
 from numbers import Real
@@ -30,13 +31,12 @@ class ResultTable:
     def _repr_html_(self) -> str:
         bold = self.marked.map(lambda best: "font-weight: bold" if best else "")
         style = self.frame.style.apply(lambda _: bold, axis=None).set_table_attributes('class="results dataframe"')
-        # cells are marked through their ids, so a table with marks must not share them with another on the page
-        digest = sha1((self.caption + self.frame.to_csv()).encode()).hexdigest()[:8]
-        name = f"table-{digest}" if self.marked.to_numpy().any() else "table"
-        style.set_uuid(name)
+        # pandas marks cells through their ids: a table with marks needs ids of its own, one without marks needs none
+        style.set_uuid("table-" + sha1((self.caption + self.frame.to_csv()).encode()).hexdigest()[:8])
         if self.caption:  # pandas refuses an empty one
             style.set_caption(self.caption)
-        return style.to_html(cell_ids=False)
+        page = style.to_html(cell_ids=False)
+        return page if self.marked.to_numpy().any() else re.sub(r' id="T_[^"]*"', "", page)
 
 
 def results_table(
