@@ -1,6 +1,5 @@
 """One function per kind of figure: arrays in, a matplotlib Figure out. A file a subject; `style` is shared."""
 
-from .agent import *
 from .controller import *
 from .demo import *
 from .exam import *

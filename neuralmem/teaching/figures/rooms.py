@@ -141,16 +141,28 @@ def since_entering(panels, roles, xlabel="steps since the room was entered", yla
 
     `panels` maps a title to a dict of agent to samples (seeds, steps); `roles` an agent to a role of COLOURS.
     """
-    figure, axes = new_figure(7.4, 3.0, columns=len(panels), sharey=True, squeeze=False)
+    figure, axes = new_figure(7.4, 3.5, columns=len(panels), sharey=True, squeeze=False)
     for ax, (title, curves) in zip(axes[0], panels.items(), strict=True):
         for (name, samples), style in zip(curves.items(), STYLES, strict=False):
             samples, colour = np.asarray(samples, dtype=float), COLOURS.get(roles.get(name), "black")
             ax.plot(samples.T, color=colour, linewidth=0.5, alpha=0.5)
             ax.plot(samples.mean(0), linestyle=style, color=colour, linewidth=2, label=name)
-        ax.set(title=title, xlabel=xlabel, yscale="log")
+        ax.set(title=title, xlabel=xlabel)
+        _plain_logarithm(ax)
     axes[0, 0].set_ylabel(ylabel)
-    axes[0, -1].legend(fontsize=8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3), fontsize=8)
     return figure
+
+
+def _plain_logarithm(ax):
+    """A logarithmic axis with plain numbers: 0.1, 0.2, 0.5, 1, ..."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ticks = [digit * 10.0**power for power in range(-4, 3) for digit in (1, 2, 5)]
+    ax.set_yticks([tick for tick in ticks if low <= tick <= high])
+    ax.set_yticks([], minor=True)
+    ax.yaxis.set_major_formatter("{x:g}")
 
 
 def agents_on_returns(costs, roles, xlabel="cost a step on returns (further left is better)", reference=None):
@@ -158,7 +170,7 @@ def agents_on_returns(costs, roles, xlabel="cost a step on returns (further left
 
     `costs` maps an agent to samples (seeds,); `reference` names one whose mean is drawn as a dotted line.
     """
-    order = sorted(costs, key=lambda name: np.mean(costs[name]))
+    order = sorted(costs, key=lambda name: float(np.mean(np.asarray(costs[name]))))
     figure, ax = new_figure(7.2, 0.31 * len(order) + 0.8)
     for row, name in enumerate(order):
         colour = COLOURS.get(roles.get(name), "black")
@@ -166,7 +178,7 @@ def agents_on_returns(costs, roles, xlabel="cost a step on returns (further left
         ax.errorbar(mean, row, xerr=half, fmt="o", color=colour, capsize=3, markersize=5)
         ax.plot(costs[name], np.full(len(costs[name]), row + 0.28), "|", color=colour, markersize=6)
     if reference is not None:
-        ax.axvline(np.mean(costs[reference]), color="black", linestyle=":", linewidth=1)
+        ax.axvline(float(np.mean(np.asarray(costs[reference]))), color="black", linestyle=":", linewidth=1)
     ax.set_yticks(range(len(order)), order)
     ax.invert_yaxis()
     ax.set(xlabel=xlabel, xlim=(0, None))
@@ -187,7 +199,8 @@ def pairs_by_seed(panels, labels, roles, ylabel=""):
             ends = np.stack([np.asarray(one, float), np.asarray(other, float)])
             ax.plot([shift, 1 + shift], ends, "o-", color=colour, markersize=4, linewidth=1)
             ax.plot([], [], "o-", color=colour, label=name)
-        ax.set(title=title, yscale="log", xlim=(-0.3, 1.3))
+        ax.set(title=title, xlim=(-0.3, 1.3))
+        _plain_logarithm(ax)
         ax.set_xticks([0, 1], labels)
     axes[0, 0].set_ylabel(ylabel)
     axes[0, -1].legend(fontsize=8)
