@@ -47,7 +47,7 @@ def _run_stacked(module, weights, x):
     return x
 
 
-def call(module, weights, x):
+def call(module: nn.Module, weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The module's output (the first of several) for one task, with its weights and copies of its buffers."""
     names = {value: name for name, value in module.named_parameters()}
     given = {name: buffer.clone() for name, buffer in module.named_buffers()}
@@ -86,11 +86,11 @@ def _twice_differentiable_attention() -> Iterator[None]:
         switches.enable_mem_efficient_sdp(efficient)
 
 
-def stackable(module):
+def stackable(module: nn.Module) -> bool:
     """Whether a module is an nn.Sequential of distinct linear layers and elementwise functions, as torch made them."""
     if type(module) is not nn.Sequential or changed(module):
         return False
-    seen = set()
+    seen: set[int] = set()
     for layer in module._modules.values():
         if type(layer) is nn.Linear:
             parameters = {id(value) for value in layer._parameters.values() if value is not None}
@@ -104,12 +104,12 @@ def stackable(module):
     return True
 
 
-def known(module):
+def known(module: nn.Module) -> bool:
     """Whether every part of a module is of a class in BATCHED, as that class made it."""
     return all(type(part) in BATCHED and not changed(part) for part in module.modules())
 
 
-def changed(module):
+def changed(module: nn.Module) -> bool:
     """Whether hooks, a compiled call or a forward of its own make a module do something else than its class says."""
     hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
     everywhere = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks

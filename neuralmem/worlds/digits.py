@@ -9,6 +9,8 @@ import torch
 
 from .._validate import choice, positive_int
 
+Pair = tuple[torch.Tensor, torch.Tensor]
+
 
 class ClassTask(NamedTuple):
     """One task of a split: what to train on and what to test on. Fields are tensors; n rows, O outputs of the model.
@@ -23,7 +25,7 @@ class ClassTask(NamedTuple):
     mask: torch.Tensor
 
 
-def split_classes(train, test, scenario, classes_per_task=2):
+def split_classes(train: Pair, test: Pair, scenario: str, classes_per_task: int = 2) -> list[ClassTask]:
     """Cut a classification into a sequence of ClassTasks of a few classes each, in one of three scenarios (chapter 4).
 
     "task": the model is told the task, so it chooses among that task's classes only; "domain": it is not told, but only
@@ -45,12 +47,13 @@ def split_classes(train, test, scenario, classes_per_task=2):
         parts = []
         for x, y in (train, test):
             rows = (y >= first) & (y < first + classes_per_task)
-            parts += [x[rows], label[y[rows]]]
-        tasks.append(ClassTask(*parts, mask))
+            parts.append((x[rows], label[y[rows]]))
+        (train_x, train_y), (test_x, test_y) = parts
+        tasks.append(ClassTask(train_x, train_y, test_x, test_y, mask))
     return tasks
 
 
-def digits():
+def digits() -> tuple[Pair, Pair]:
     """scikit-learn's 1,797 digits of 8 x 8 pixels as (train, test): pairs x (n, 64) in [0, 1], y (n,) in 0..9.
 
     The split is fixed: every fourth image of each class is for testing.
@@ -69,7 +72,7 @@ def _all_digits():
     return tuple(map(torch.cat, zip(*digits(), strict=True)))
 
 
-def split_digits(scenario):
+def split_digits(scenario: str) -> list[ClassTask]:
     """The digits as 5 ClassTasks of 2 classes each: 0 and 1, 2 and 3, ... (chapter 4); scenario as in split_classes."""
     return split_classes(*digits(), scenario)
 

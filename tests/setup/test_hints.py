@@ -7,14 +7,9 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "neuralmem"
 STILL_WITHOUT = {
-    "meta.py",
-    "teaching/checks/chapter_5.py",
     "teaching/checks/chapter_6.py",
     "teaching/figures/agent.py",
-    "teaching/figures/meta.py",
     "teaching/figures/rooms.py",
-    "worlds/digits.py",
-    "worlds/sinusoids.py",
 }
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

@@ -1,11 +1,15 @@
 """Meta-learning (chapter 5)."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from ...metrics import confidence_interval
 from ...worlds import split_generator
-from .style import COLOURS, new_figure
+from .style import COLOURS, BookFigure, new_figure
 
 __all__ = [
     "few_shot_task",
@@ -18,7 +22,7 @@ __all__ = [
 ]
 
 
-def waves(x, y, support_x, support_y):
+def waves(x: Any, y: Any, support_x: Any, support_y: Any) -> Figure:
     """Draw a family of functions y (K, n) over x (n,), the last one with the few points (k,) that are known of it."""
     figure, ax = new_figure(6.6, 2.8)
     lines = ax.plot(x, np.asarray(y)[:-1].T, color=COLOURS["baseline"], alpha=0.5, linewidth=1)
@@ -30,7 +34,7 @@ def waves(x, y, support_x, support_y):
     return figure
 
 
-def few_shot_task(support_x, support_y, query_x, query_y):
+def few_shot_task(support_x: Any, support_y: Any, query_x: Any, query_y: Any) -> Figure:
     """Draw the images of one task: a row a class, its support set left of a line and its query set right of it.
 
     support_x (n, side·side), support_y (n,) labels 0, 1, ...; the query set the same, with any number of rows.
@@ -57,7 +61,7 @@ def few_shot_task(support_x, support_y, query_x, query_y):
     return figure
 
 
-def paired_differences(samples, roles, xlabel):
+def paired_differences(samples: Mapping[str, Any], roles: Mapping[str, str], xlabel: str) -> Figure:
     """Draw for each method the differences from a reference, seed by seed, with mean and 95 % interval.
 
     `samples` maps a method to differences (seeds,), `roles` a method to COLOURS. The line at 0 is the reference.
@@ -76,7 +80,9 @@ def paired_differences(samples, roles, xlabel):
     return figure
 
 
-def fits(panels, x, truth, support_x, support_y, roles):
+def fits(
+    panels: Mapping[str, Any], x: Any, truth: Any, support_x: Any, support_y: Any, roles: Mapping[str, str]
+) -> BookFigure:
     """Draw predictions (n,) over x (n,), a panel a start, beside the truth (n,) and the points (k,) adapted to.
 
     `panels` maps a start to a dict of label to predictions, at most three,
@@ -94,7 +100,9 @@ def fits(panels, x, truth, support_x, support_y, roles):
     return figure
 
 
-def starts_compared(table, titles, roles, xlabel, **axes_settings):
+def starts_compared(
+    table: Mapping[str, Any], titles: Sequence[str], roles: Mapping[str, str], xlabel: str, **axes_settings: Any
+) -> Figure:
     """Draw each start's mean, 95 % interval and single seeds, a panel a quantity, and return the Figure.
 
     `table` maps a start to samples (seeds, quantities), `titles` name the quantities, `roles` map starts to COLOURS.
@@ -120,7 +128,7 @@ def starts_compared(table, titles, roles, xlabel, **axes_settings):
     return figure
 
 
-def explore_start(rate=0.1, steps=1):
+def explore_start(rate: float = 0.1, steps: int = 1) -> Figure:
     """Draw the mean loss of two quadratic tasks before and after `steps` steps of size `rate`, and the best starts."""
     curvature, target = np.array([1.0, 4.0]), np.array([0.0, 10.0])
     left = (1 - 2 * rate * curvature) ** steps  # the share of the way to its target that a task has still to go
@@ -145,7 +153,7 @@ def explore_start(rate=0.1, steps=1):
     return figure
 
 
-def explore_adaptation(starts, start="MAML", steps=1, shots=10):
+def explore_adaptation(starts: Mapping[str, Any], start: str = "MAML", steps: int = 1, shots: int = 10) -> Figure:
     """Draw what a network predicts from one of `starts` after `steps` steps on `shots` points of a new sine wave.
 
     `starts` maps a name to a MetaLearner; the title carries the mean squared error on the whole wave.
