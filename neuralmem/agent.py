@@ -37,7 +37,8 @@ class ContinualLearningAgent:
 
         mean of the new losses + replay_weight · mean of (importance weight · loss) over `replay_batch_size` replayed.
 
-    `loss(prediction, y, reduction="none")` is as in torch.nn.functional; with `meta`, the learner's own loss counts.
+    `loss` is one of torch.nn, or a function (prediction, y, reduction="none") as in torch.nn.functional; with `meta`
+    the learner's own loss counts.
     `memory` says where a sequence starts: "reset": at the model's initial state, always; "persist": where the
     sequence of the last `train_step` ended (no gradient flows back across steps), until `reset_memory`. Dropout and
     the like draw from the agent's own generator, started by `seed`. Raises ValueError or TypeError naming the argument.
