@@ -31,7 +31,6 @@ NO_NUMBERS = ["tests/benchmarks", "tests/portable", "tests/setup", "tests/book/t
 NO_NUMBERS += ["tests/book/test_browser.py", "tests/book/test_anatomy.py", "tests/book/test_student.py"]
 QUICK = ["tests/test_addressing.py", "tests/test_bank.py", "tests/test_controller.py", "tests/test_metrics.py"]
 QUICK += ["tests/test_replay.py", "tests/test_training.py", "tests/worlds"]
-STILL_WIDE = ["book/06_agent.ipynb", "book/appendices/published.ipynb", "book/appendices/runtimes.ipynb"]
 LEAST_COVERAGE = 95
 
 
@@ -137,7 +136,7 @@ def all_tests():
     """Return the jobs of `make test`."""
     paths = notebooks()
     cheapest = [path for path in reversed(paths) if re.match(r"book/\d", path)][:2]
-    narrow = [path for path in paths if path not in STILL_WIDE]
+    narrow = [path for path in paths if "/appendices/" not in path]
     others = elsewhere.settings(1)
     build = [program("jupyter-book"), "build", ".", "-W", "--keep-going", "--all"]
     pages = Job("tests of the book", [*PYTEST, *COVERED, "tests/book"], covered("book"), after="the book is built")

@@ -6,11 +6,6 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "neuralmem"
-STILL_WITHOUT = {
-    "teaching/checks/chapter_6.py",
-    "teaching/figures/agent.py",
-    "teaching/figures/rooms.py",
-}
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
@@ -36,7 +31,7 @@ def without_hint(name, node):
     return missing + (["return"] if node.returns is None and not name.endswith(".__init__") else [])
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - STILL_WITHOUT))
+@pytest.mark.parametrize("module", MODULES)
 def test_public_functions_say_what_they_take_and_return(module):
     tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
     missing = {name: without_hint(name, node) for name, node in public_functions(tree.body)}

@@ -1,7 +1,7 @@
 """The checks of chapter 6's exercises: random instances and awkward ones against a reference, one verdict each."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -12,7 +12,7 @@ def _generator(seed):
     return torch.Generator().manual_seed(7919 * seed + 6)
 
 
-def key_weight(differing, bits, strength):
+def key_weight(differing: int, bits: int, strength: float) -> float:
     """exp(strength · (cosine - 1)) of two cues of ±1 that differ in some of their bits."""
     return math.exp(-2 * strength * differing / bits)
 
@@ -51,7 +51,9 @@ def check_key_weight(function: Callable, seed: int = 0) -> bool:
     return examine(function, key_weight, instances, mistakes)
 
 
-def drawn_fit(x, y, weights, common, penalty):
+def drawn_fit(
+    x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor, common: torch.Tensor, penalty: float
+) -> torch.Tensor:
     """Coefficients that minimise sum of weights · (x c - y)^2 + penalty · |c - common|^2."""
     scaled = weights.unsqueeze(1) * x
     return common + torch.linalg.solve(scaled.mT @ x + penalty * torch.eye(x.shape[1]), scaled.mT @ (y - x @ common))
@@ -97,7 +99,7 @@ def check_drawn_fit(function: Callable, seed: int = 0) -> bool:
     return examine(function, drawn_fit, instances, mistakes)
 
 
-def prequential_error(predict, learn, stream):
+def prequential_error(predict: Callable, learn: Callable, stream: Iterable[tuple]) -> float:
     """Mean absolute error over a stream of (x, y), each predicted before it is learned from."""
     errors = []
     for x, y in stream:
@@ -134,7 +136,7 @@ def check_prequential(function: Callable, seed: int = 0) -> bool:
     return verdict()
 
 
-def next_plan(plans, costs, temperature):
+def next_plan(plans: torch.Tensor, costs: torch.Tensor, temperature: float) -> torch.Tensor:
     """The mean of plans (C, H), weighted by softmax(-costs / temperature): (H,)."""
     return torch.softmax(-costs / temperature, 0) @ plans
 
@@ -172,7 +174,7 @@ def check_next_plan(function: Callable, seed: int = 0) -> bool:
     return verdict(problem) if problem else examine(function, next_plan, {"large costs": (plans, large, 1.0)})
 
 
-def steps_to_recover(standing):
+def steps_to_recover(standing: Sequence[bool]) -> int:
     """Steps until it stands for the rest of the stay; the whole stay where it does not stand at the end."""
     to_the_end = 0
     for stands in reversed(standing):

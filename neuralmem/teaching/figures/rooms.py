@@ -1,9 +1,14 @@
 """The agent in its rooms (chapter 6, and the first page): lives, films, errors, costs, seasons and the map."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ...metrics import confidence_interval
+from ...worlds.rooms import Drive, Lives
 from .style import COLOURS, new_figure
 
 __all__ = [
@@ -23,7 +28,9 @@ NAMES = "ABC"
 STYLES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1)))
 
 
-def film_of(lives, drives, life=0, errors=None, fetched=None):
+def film_of(
+    lives: Lives, drives: Mapping[str, Drive], life: int = 0, errors: Any = None, fetched: Any = None
+) -> dict[str, Any]:
     """What the figures below need of drives through the same lives, as plain lists that JSON can hold.
 
     `drives` maps an agent's name to its rooms.Drive; `errors` to errors (B, T); `fetched` to the places that it fetched
@@ -56,7 +63,7 @@ def _bands(ax, film, label=True):
     ax.set_yticks([-1, 0, 1], ["down", "level", "up"])
 
 
-def life_in_rooms(film, roles, title=""):
+def life_in_rooms(film: Mapping[str, Any], roles: Mapping[str, str], title: str = "") -> Figure:
     """Draw the height of the pendulum's tip through a life, a row an agent, the rooms as coloured bands.
 
     `film` is that of `film_of`; `roles` maps an agent's name to a role of COLOURS. Returns the Figure.
@@ -78,7 +85,9 @@ def _stick(ax, angle, colour, x=0.0, width=3.0):
     ax.plot(x, 0, "o", color="black", markersize=3)
 
 
-def film_strip(film, roles, start, frames=12, every=2):
+def film_strip(
+    film: Mapping[str, Any], roles: Mapping[str, str], start: int, frames: int = 12, every: int = 2
+) -> Figure:
     """Draw pendulums side by side, `frames` pictures `every` steps apart from step `start` on, a row an agent."""
     figure, axes = new_figure(7.4, 0.82 * len(roles) + 0.5, rows=len(roles), squeeze=False)
     for row, (name, role) in enumerate(roles.items()):
@@ -97,7 +106,7 @@ def film_strip(film, roles, start, frames=12, every=2):
     return figure
 
 
-def rooms_film(film, agent, step=1, role="full"):
+def rooms_film(film: Mapping[str, Any], agent: str, step: int = 1, role: str = "full") -> Figure:
     """Draw one moment of a film: the pendulum in its room, its past with what is fetched of it, and the errors.
 
     Left the pendulum at `step` on the colour of its room, with the cue above it; right the height of the tip so far,
@@ -136,7 +145,12 @@ def rooms_film(film, agent, step=1, role="full"):
     return figure
 
 
-def since_entering(panels, roles, xlabel="steps since the room was entered", ylabel="error, share of the variance"):
+def since_entering(
+    panels: Mapping[str, Mapping[str, Any]],
+    roles: Mapping[str, str],
+    xlabel: str = "steps since the room was entered",
+    ylabel: str = "error, share of the variance",
+) -> Figure:
     """Draw errors by step since a room was entered, each seed thin and the mean thick, and return the Figure.
 
     `panels` maps a title to a dict of agent to samples (seeds, steps); `roles` an agent to a role of COLOURS.
@@ -144,7 +158,7 @@ def since_entering(panels, roles, xlabel="steps since the room was entered", yla
     figure, axes = new_figure(7.4, 3.5, columns=len(panels), sharey=True, squeeze=False)
     for ax, (title, curves) in zip(axes[0], panels.items(), strict=True):
         for (name, samples), style in zip(curves.items(), STYLES, strict=False):
-            samples, colour = np.asarray(samples, dtype=float), COLOURS.get(roles.get(name), "black")
+            samples, colour = np.asarray(samples, dtype=float), COLOURS.get(roles.get(name, ""), "black")
             ax.plot(samples.T, color=colour, linewidth=0.5, alpha=0.5)
             ax.plot(samples.mean(0), linestyle=style, color=colour, linewidth=2, label=name)
         ax.set(title=title, xlabel=xlabel)
@@ -165,7 +179,12 @@ def _plain_logarithm(ax):
     ax.yaxis.set_major_formatter("{x:g}")
 
 
-def agents_on_returns(costs, roles, xlabel="cost a step on returns (further left is better)", reference=None):
+def agents_on_returns(
+    costs: Mapping[str, Any],
+    roles: Mapping[str, str],
+    xlabel: str = "cost a step on returns (further left is better)",
+    reference: str | None = None,
+) -> Figure:
     """Draw each agent's mean, 95 % interval and every seed, the cheapest on top, and return the Figure.
 
     `costs` maps an agent to samples (seeds,); `reference` names one whose mean is drawn as a dotted line.
@@ -173,7 +192,7 @@ def agents_on_returns(costs, roles, xlabel="cost a step on returns (further left
     order = sorted(costs, key=lambda name: float(np.mean(np.asarray(costs[name]))))
     figure, ax = new_figure(7.2, 0.31 * len(order) + 0.8)
     for row, name in enumerate(order):
-        colour = COLOURS.get(roles.get(name), "black")
+        colour = COLOURS.get(roles.get(name, ""), "black")
         mean, half = confidence_interval(costs[name])
         ax.errorbar(mean, row, xerr=half, fmt="o", color=colour, capsize=3, markersize=5)
         ax.plot(costs[name], np.full(len(costs[name]), row + 0.28), "|", color=colour, markersize=6)
@@ -186,7 +205,9 @@ def agents_on_returns(costs, roles, xlabel="cost a step on returns (further left
     return figure
 
 
-def pairs_by_seed(panels, labels, roles, ylabel=""):
+def pairs_by_seed(
+    panels: Mapping[str, Mapping[str, Any]], labels: Sequence[str], roles: Mapping[str, str], ylabel: str = ""
+) -> Figure:
     """Draw pairs of numbers, a line a seed, and return the Figure.
 
     `panels` maps a title to a dict of agent to (one side (seeds,), other side (seeds,)); `labels` names the two sides.
@@ -194,7 +215,7 @@ def pairs_by_seed(panels, labels, roles, ylabel=""):
     figure, axes = new_figure(7.4, 3.0, columns=len(panels), squeeze=False)
     for ax, (title, pairs) in zip(axes[0], panels.items(), strict=True):
         for place, (name, (one, other)) in enumerate(pairs.items()):
-            colour = COLOURS.get(roles.get(name), "black")
+            colour = COLOURS.get(roles.get(name, ""), "black")
             shift = 0.06 * (place - (len(pairs) - 1) / 2)
             ends = np.stack([np.asarray(one, float), np.asarray(other, float)])
             ax.plot([shift, 1 + shift], ends, "o-", color=colour, markersize=4, linewidth=1)
@@ -207,7 +228,7 @@ def pairs_by_seed(panels, labels, roles, ylabel=""):
     return figure
 
 
-def part_map(values):
+def part_map(values: Mapping[str, Mapping[str, float]]) -> Figure:
     """Draw a table of agents by changes of the world as a heat map: how many times the reference's cost each pays.
 
     `values` maps an agent to a dict of a change to a number ("times the reference"); cells carry their number, and the
