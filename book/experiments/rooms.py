@@ -297,7 +297,7 @@ def main():
         (common.RESULTS / "rooms_film.json").write_text(json.dumps(film()) + "\n")
     elif options.tune:
         plan = [{"seed": seed} for seed in DESIGN_SEEDS]
-        common.complete("rooms_tuning", plan, lambda seed: {"costs": tuned(seed)}, command=f"{command} --tune")
+        common.complete("rooms_tuning", plan, lambda seed: {"costs": tuned(seed)})
     else:
         plan = [
             {"part": part, "agent": agent, "seed": seed}
