@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.func import functional_call, grad, vmap
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
 from neuralmem.bank import ADDRESSINGS
@@ -200,6 +201,8 @@ def test_it_compiles_to_one_graph(kind):
     """Traced, forward and backward, without code generation, which takes a compiler and minutes."""
     if not torch._dynamo.is_dynamo_supported():
         pytest.skip("torch.compile does not know this version of Python")
+    if _get_current_dispatch_mode() is not None:
+        pytest.skip("torch.compile does not trace while another processor's arithmetic is imitated")
     controller, inputs = build(kind), draw(2)
     compiled = torch.compile(controller, backend="aot_eager", fullgraph=True)
     for call in (controller, compiled):
