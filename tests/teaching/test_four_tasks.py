@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("pandas", reason="tables need the extra neuralmem[book]")
+pytest.importorskip("jinja2", reason="tables need the extra neuralmem[book]")
 from neuralmem.teaching import four_tasks
 
 TASKS = ["a", "b", "c", "d"]

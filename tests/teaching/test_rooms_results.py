@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("pandas", reason="tables need the extra neuralmem[book]")
+pytest.importorskip("jinja2", reason="tables need the extra neuralmem[book]")
 from neuralmem.episodic import latest
 from neuralmem.teaching import results
 from neuralmem.teaching import rooms_results as rooms

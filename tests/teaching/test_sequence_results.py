@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+pytest.importorskip("pandas", reason="tables need the extra neuralmem[book]")
+pytest.importorskip("jinja2", reason="tables need the extra neuralmem[book]")
 from neuralmem.teaching import sequence_results as stored
 from neuralmem.teaching.sequence_results import error_after, final_errors, updates_needed
 
