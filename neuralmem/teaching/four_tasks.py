@@ -40,8 +40,8 @@ ROLES = {shown: "memory" if shown.startswith("memory") else "baseline" for shown
 def errors(stored: Mapping[str, Any], world: str) -> dict[str, np.ndarray]:
     """The held-out squared errors after the last task: {method: (seeds, 4)}, of `world` "varied" or "original".
 
-    `stored` is what `results.load("four_tasks")` returns. Rules come first, then the agents. Raises ValueError for a
-    world that is not stored.
+    `stored` is what `results.load("four_tasks")` returns. Rules come first, then the agents; an agent is left out as
+    long as it lacks a seed, so that all are paired. Raises ValueError for a world that is not stored.
     """
     runs = [run for run in stored["runs"] if run.get("world") == world]
     if not runs:
@@ -54,8 +54,9 @@ def errors(stored: Mapping[str, Any], world: str) -> dict[str, np.ndarray]:
                 found.setdefault(shown, []).append(run["errors"][rule])
         else:
             found.setdefault(AGENTS[run["method"]], []).append(run["errors"])
+    seeds = max(map(len, found.values()))
     order = [*RULES.values(), *AGENTS.values()]
-    return {name: np.array(found[name]) for name in order if name in found}
+    return {name: np.array(found[name]) for name in order if len(found.get(name, [])) == seeds}
 
 
 def results(stored: Mapping[str, Any], world: str, digits: int = 3) -> ResultTable:

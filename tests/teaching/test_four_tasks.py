@@ -28,6 +28,13 @@ def test_errors_come_by_seed_with_the_rules_first():
     assert found["LSTM, replay"][:, 0].tolist() == [0.1, 1.1]
 
 
+def test_an_agent_that_lacks_a_seed_is_left_out():
+    half = stored()
+    half["runs"] = [run for run in half["runs"] if (run["method"], run["seed"]) != ("LSTM", 1)]
+    assert "LSTM, no replay" not in four_tasks.errors(half, "varied")
+    assert len(four_tasks.results(half, "varied").frame) == len(four_tasks.RULES) + 1
+
+
 def test_a_world_that_is_not_stored_is_named():
     with pytest.raises(ValueError, match="world must be one of varied, got 'moon'"):
         four_tasks.errors(stored(), "moon")
