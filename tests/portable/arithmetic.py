@@ -128,9 +128,10 @@ def _alike_everywhere(name, args, size):
     return name in ("sum", "mean") and args[0].numel() <= 2 * size
 
 
-def _kind(name, tensors, dtype):
-    """Return the type of an operation's result."""
-    kind = dtype or torch.result_type(tensors[0], tensors[-1])
+def _kind(name, args, tensors, dtype):
+    """Return the type of an operation's result; a number that is no tensor counts in a power: 0.5 ** integers."""
+    operands = args[:2] if name == "pow" else (tensors[0], tensors[-1])
+    kind = dtype or torch.result_type(*operands)
     if kind.is_floating_point or kind.is_complex or name in PRODUCTS | {"addmm", "baddbmm", "addbmm", "addmv", "pow"}:
         return kind
     return torch.int64 if name in ("sum", "prod", "cumsum", "cumprod") else torch.get_default_dtype()
@@ -154,7 +155,7 @@ def _kernel(name, raw, seed):
     def kernel(*args, **kwargs):
         dtype = kwargs.pop("dtype", None)
         tensors = [value for value in args if isinstance(value, torch.Tensor)]
-        kind = _kind(name, tensors, dtype)
+        kind = _kind(name, args, tensors, dtype)
         kinds = {value.dtype for value in tensors if value.is_floating_point()}
         if kind is torch.float32 and kinds == {torch.float32}:
             doubled = [_doubled(value) for value in args]

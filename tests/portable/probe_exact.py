@@ -31,6 +31,10 @@ for kind in (torch.float32, torch.float64):
     assert nothing.T.sum(0).tolist() == [0, 0] and (nothing @ nothing.T).tolist() == [[0, 0], [0, 0]]
 assert torch.ones(3, dtype=torch.bool).sum() == 3 and torch.arange(3).exp().dtype == torch.float32
 assert torch.arange(4.0).sum(dtype=torch.float64).dtype == torch.float64 and torch.arange(4.0).half().sum() == 6
+count = torch.arange(3)
+assert (0.5**count).tolist() == [1, 0.5, 0.25] and (count**2.0).dtype == (0.5**count).dtype == torch.float32
+assert (2**count).tolist() == (count**2 * 0 + torch.tensor([1, 2, 4])).tolist() and (2**count).dtype == torch.int64
+assert (count**count).dtype == torch.int64 and (2.0 ** count.double()).dtype == torch.float64
 assert torch.tensor([1j]).exp().is_complex()
 x = torch.rand(3, requires_grad=True)
 (x.exp() @ x.tanh()).backward()
