@@ -25,7 +25,7 @@ LOGS = ROOT / "_build" / "tests"
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider"]
 NBVAL = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "600", "--nbval-sanitize-with"]
-NBVAL += ["tests/nbval_sanitize.cfg"]
+NBVAL += ["tests/nbval_sanitize.cfg", "--nbval-kernel-startup-timeout", "300"]  # a busy machine starts kernels slowly
 COVERED = ["--cov=neuralmem", "--cov-report="]
 NO_NUMBERS = ["tests/benchmarks", "tests/portable", "tests/setup", "tests/book/test_html.py"]
 NO_NUMBERS += ["tests/book/test_browser.py", "tests/book/test_anatomy.py", "tests/book/test_student.py"]

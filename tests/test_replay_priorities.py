@@ -103,7 +103,8 @@ def test_chances_and_weights_are_numbers_whatever_the_priorities(alpha):
             np.testing.assert_allclose(chances[4] / chances[0], 0.25**alpha, rtol=1e-5, atol=1e-300)
         replay.add({"x": np.zeros(2, np.float32), "y": 8})  # what it inherits is a number, too
         assert np.isfinite(replay.probabilities()).all()
-    assert answered >= (1 if alpha > 100 else 4)
+    # epsilon**40 is 1e-320: some arithmetic takes so small a number for 0
+    assert answered >= (1 if alpha > 10 else 4)
 
 
 def test_priority_zero_is_never_drawn_without_an_epsilon():
