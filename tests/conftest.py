@@ -13,6 +13,25 @@ torch.set_num_threads(1)  # several threads on busy cores are many times slower 
 ROOT = Path(__file__).parents[1]
 
 
+def process_state():
+    """What holds for the whole process and would carry one test's choice into the next."""
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
+        "numbers below the normal ones kept": bool(torch.tensor(1e-42) * 1 != 0),
+    }
+
+
+@pytest.fixture(autouse=True)
+def _no_trace():
+    """No test, and nothing that it calls, changes what holds for the whole process."""
+    before = process_state()
+    yield
+    assert process_state() == before
+
+
+
 # The book: anatomy, built pages, browser
 
 
