@@ -66,11 +66,11 @@ def results_table(
     frame.columns.name = corner or None
     marked = pd.DataFrame(False, frame.index, frame.columns)
     for column, way in wanted.items():
-        means = {name: cells[name][column][1] for name in rows if cells[name][column][1] is not None}
+        means = [mean for name in rows if (mean := cells[name][column][1]) is not None]
         if means:
-            target = min(means.values()) if way == "min" else max(means.values())
-            for name, mean in means.items():
-                marked.loc[name, column] = mean == target
+            target = min(means) if way == "min" else max(means)
+            for name in rows:
+                marked.loc[name, column] = cells[name][column][1] == target
     return ResultTable(frame, marked, caption)
 
 

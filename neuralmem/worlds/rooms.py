@@ -36,7 +36,7 @@ class Lives(NamedTuple):
 
     def in_room(self, rooms: torch.Tensor) -> Physics:
         """The physics of the room (B,) that each life is in: numbers (B,)."""
-        return Physics(*(values.gather(1, rooms.unsqueeze(1))[:, 0] for values in self.physics))
+        return Physics(*(torch.as_tensor(values).gather(1, rooms.unsqueeze(1))[:, 0] for values in self.physics))
 
 
 class Transitions(NamedTuple):
