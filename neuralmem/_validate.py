@@ -14,7 +14,7 @@ Kind = TypeVar("Kind")
 
 def integer(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
     """Return `value`, Python's or NumPy's, as int, or raise if it is not an integer in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{name} must be an integer, got {_shown(value)}")
     number = int(value)
     if low is not None and number < low:
@@ -31,7 +31,7 @@ def positive_int(name: str, value: Any) -> int:
 
 def real(name: str, value: Any, low: float | None = None, high: float | None = None) -> float:
     """Return `value` as float, or raise if it is not a finite number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{name} must be a number, got {_shown(value)}")
     try:
         number = float(value)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from ._validate import choice, instance, integer, positive_int, real
+from .columns import allocated, as_stored, joined, numpy_of, taken_apart
 from .sum_tree import SumTree
 
 __all__ = ["ExperienceReplay", "ReplayBatch", "SumTree"]
@@ -53,10 +54,12 @@ class ExperienceReplay:
         self.numbers = np.full(self.capacity, -1, np.int64)  # which item of the stream lies at each place
         self.limit = np.inf  # so high a priority may be
         if self.kind in ("proportional", "rank"):
-            self.given, self.peak = np.full(self.capacity, -1.0), -1.0  # -1: inherited; the highest, None: not known
+            self.given = np.full(self.capacity, -1.0)  # the priorities that were given, -1 where one was inherited
+            self.peak, self.peak_place = -1.0, 0  # the highest of them and its place, while it stands there
         if self.kind == "proportional":
             self.tree = SumTree(self.capacity)
             self.limit = self.tree.limit ** (1 / max(self.alpha, 1)) - self.epsilon
+            self.may_vanish = not self.epsilon**self.alpha > 0  # whether all chances can be 0
         elif self.kind == "rank":
             self.priorities, self.order = np.zeros(self.capacity), np.arange(0, dtype=np.int64)
 
@@ -68,8 +71,9 @@ class ExperienceReplay:
         """The priority of the next new item: the highest stored one that was given, 1 while there is none."""
         if self.kind not in ("proportional", "rank"):
             return 1.0
-        if self.peak is None:
-            self.peak = float(self.given.max())
+        if self.given[self.peak_place] != self.peak:  # it went away: look for the next
+            self.peak_place = int(self.given.argmax())
+            self.peak = float(self.given[self.peak_place])
         return self.peak if self.peak >= 0 else min(1.0, self.limit)
 
     def add(self, experience: Any, priority: float | None = None) -> int | None:
@@ -77,21 +81,32 @@ class ExperienceReplay:
 
         `priority` >= 0 defaults to the highest that was given.
         """
-        form, columns = self._taken_apart("experience", experience, single=True)
-        number = int(self._store(form, columns, None if priority is None else [priority])[0])
-        return number if number >= 0 else None
+        row = None if self.arrays is None or self.kind == "reservoir" else as_stored(experience, self.form, self.arrays)
+        given = None if priority is None else [priority]
+        if row is None:
+            form, columns = taken_apart("experience", experience, self.form, self.arrays, single=True)
+            number = int(self._store(form, columns, given)[0])
+            return number if number >= 0 else None
+        number, place = self.seen, self.seen % self.capacity
+        if self.kind != "uniform":
+            value = self.highest if given is None else self.checked_priorities(given, 1)
+            self._set_priorities(place if given is None else np.array([place]), value, given is not None)
+        for array, part in zip(self.arrays, row, strict=True):
+            array[place] = part
+        self.numbers[place], self.seen = number, number + 1
+        return number
 
     def extend(self, experiences: Any, priorities: ArrayLike | None = None) -> np.ndarray:
         """Store many at once, as if they came one by one (each array with a leading axis n); return indices (n,).
 
         In a reservoir the index of what is passed over is -1; `priorities` (n,) default to the highest given one.
         """
-        form, columns = self._taken_apart("experiences", experiences)
+        form, columns = taken_apart("experiences", experiences, self.form, self.arrays)
         return self._store(form, columns, priorities)
 
     def check(self, experiences: Any) -> None:
         """Raise what `extend` would raise; store nothing."""
-        self._taken_apart("experiences", experiences)
+        taken_apart("experiences", experiences, self.form, self.arrays)
 
     def sample(self, n: int, beta: float = 0.4) -> ReplayBatch:
         """Draw a ReplayBatch of `n` experiences, in tensors on the CPU.
@@ -105,13 +120,16 @@ class ExperienceReplay:
         if self.kind in ("uniform", "reservoir"):
             if n > size:
                 raise ValueError(f"n must be at most the {size} experiences stored, got {n}")
-            places, weights = self.rng.choice(size, n, replace=False, shuffle=False), np.ones(n)
+            places, weights = self.rng.choice(size, n, replace=False, shuffle=False), np.ones(n, np.float32)
         else:
-            fractions = (np.arange(n) + self.rng.random(n)) / n
+            fractions = self.rng.random(n)
+            fractions += np.arange(float(n))
+            fractions /= n
             places, shares = self.tree.find(fractions) if self.kind == "proportional" else self._find_rank(fractions)
-            weights = (shares.min() / shares) ** beta  # a quotient of at most 1, which cannot overflow
+            weights = (shares[shares.argmin()] / shares) ** beta  # a quotient of at most 1, which cannot overflow
+            weights = weights.astype(np.float32)
         data = [torch.from_numpy(array.take(places, 0)) for array in self.arrays]
-        return ReplayBatch(self._joined(data), self.numbers[places], torch.from_numpy(weights.astype(np.float32)))
+        return ReplayBatch(joined(self.form, data), self.numbers.take(places), torch.from_numpy(weights))
 
     def probabilities(self) -> np.ndarray:
         """The chance (len,) of what lies at each place to be drawn next; they sum to 1."""
@@ -132,18 +150,21 @@ class ExperienceReplay:
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
             raise TypeError(f"indices must be (n,) integers, got {numbers.shape} of {numbers.dtype}")
         values, places = self.checked_priorities(priorities, len(numbers)), numbers % self.capacity
-        stale = numbers[self.numbers[places] != numbers]
-        if len(stale) and self.kind != "reservoir":
-            first = self.seen - len(self)
-            raise IndexError(f"indices must be stored ones, {first}..{self.seen - 1}, got {stale[0]} (overwritten?)")
-        self._set_priorities(places, values, values)
+        stale = self.numbers.take(places) != numbers
+        if np.count_nonzero(stale) and self.kind != "reservoir":
+            first, got = self.seen - len(self), numbers[stale][0]
+            raise IndexError(f"indices must be stored ones, {first}..{self.seen - 1}, got {got} (overwritten?)")
+        if self.kind in ("proportional", "rank"):
+            self._set_priorities(places, values, given=True)
 
     def checked_priorities(self, priorities: ArrayLike, count: int) -> np.ndarray:
         """Priorities (count,) in float64, or a ValueError where they are no such, or too large to be summed."""
-        values = _numpy("priorities", priorities, torch.float64).astype(np.float64)
+        values = numpy_of("priorities", priorities, torch.float64).astype(np.float64, copy=False)
         if values.shape != (count,):
             raise ValueError(f"priorities must be ({count},), got {values.shape}")
-        lowest, highest = values.min(initial=np.inf), values.max(initial=0.0)
+        if count == 0:
+            return values
+        lowest, highest = values[values.argmin()], values[values.argmax()]  # min() takes four times as long for a batch
         if not (lowest >= 0 and highest < np.inf):  # false for NaN, too
             raise ValueError(f"priorities must be finite and at least 0, got {lowest}..{highest}")
         if highest > self.limit:
@@ -196,7 +217,7 @@ class ExperienceReplay:
             if size and not (low <= stored.min() and stored.max() < (self.seen if name == "numbers" else np.inf)):
                 raise ValueError(f"{name} must be finite and at least {low}, got {stored.min()}..{stored.max()}")
             values[:size] = stored
-        self.peak = None
+        self.peak = np.inf  # not known
         if self.kind == "proportional":
             self.tree.set(np.arange(size), self.tree.leaves[:size])
         elif self.kind == "rank":
@@ -204,7 +225,7 @@ class ExperienceReplay:
             if self.order.dtype != np.int64 or sorted(self.order.tolist()) != list(range(min(size, len(self.order)))):
                 raise ValueError(f"order must hold each of the first places once, at most {size}")
         if form is not None:
-            self._allocate(form, arrays)
+            self.form, self.arrays = form, allocated(self.capacity, arrays)
             for array, values in zip(self.arrays, arrays, strict=True):
                 array[:size] = values
 
@@ -221,10 +242,10 @@ class ExperienceReplay:
         if priorities is not None:
             priorities = self.checked_priorities(priorities, count)
         if self.arrays is None and count:
-            self._allocate(form, columns)
+            self.form, self.arrays = form, allocated(self.capacity, columns)
         first = 0 if self.kind == "reservoir" else max(count - self.capacity, 0)  # at most one whole ring
         if first and self.kind != "uniform":  # what the rest finds is without those that the first ones overwrote
-            self._set_given(indices[: min(first, self.capacity)] % self.capacity, -1.0)
+            self.given[indices[: min(first, self.capacity)] % self.capacity] = -1.0
         self.seen += first
         for start in range(first, count, PIECE):
             piece = slice(start, start + PIECE)
@@ -242,7 +263,7 @@ class ExperienceReplay:
             places, numbers, columns = places[kept], numbers[kept], [column[kept] for column in columns]
         elif self.kind != "uniform":
             given = self._inherited(places) if priorities is None else priorities[piece]
-            self._set_priorities(places, given, -1.0 if priorities is None else given)
+            self._set_priorities(places, given, priorities is not None)
         for array, column in zip(self.arrays, columns, strict=True):
             array[places] = column
         self.numbers[places] = numbers
@@ -252,42 +273,28 @@ class ExperienceReplay:
         if len(places) == 1:
             return np.array([self.highest])
         before = self.given[places]
-        self.given[places], self.peak = -1.0, None
+        self.given[places] = -1.0
         highest = np.maximum(np.maximum.accumulate(before[::-1])[::-1], self.given.max())
         return np.where(highest < 0, min(1.0, self.limit), highest)
-
-    def _allocate(self, form, columns):
-        """Room for `capacity` experiences like these."""
-        for column in columns:
-            torch.from_numpy(np.empty(0, column.dtype))  # TypeError where torch has no such numbers
-        self.arrays = [np.zeros((self.capacity, *column.shape[1:]), column.dtype) for column in columns]
-        self.form = form
 
     def _check_some(self):
         """Refuse to draw where nothing is stored or every chance is 0."""
         if not self.seen:
             raise IndexError("the replay is empty, add experiences before drawing from it")
-        if self.kind == "proportional" and not self.tree.top.any():
+        if self.kind == "proportional" and self.may_vanish and not self.tree.top.any():
             raise ValueError("priorities are all 0, as is epsilon: there is nothing to draw")
 
     def _set_priorities(self, places, priorities, given):
-        """Write priorities (n,), of which those that were `given` are passed on (the others are -1 there)."""
+        """Write priorities at places, arrays (n,) or one of each; only those that were `given` are passed on."""
         if self.kind == "proportional":
             self.tree.set(places, (priorities + self.epsilon) ** self.alpha)
-        elif self.kind == "rank":
+        else:
             self.priorities[places] = priorities
-        if self.kind in ("proportional", "rank"):
-            self._set_given(places, given)
-
-    def _set_given(self, places, values):
-        """Note which priorities were given; the highest is looked for anew only where it went away."""
-        before = self.given[places].max(initial=-1.0)
-        self.given[places] = values
-        highest = self.given[places].max(initial=-1.0)  # as stored: of equal places the last value counts
-        if self.peak is not None and highest >= self.peak:
-            self.peak = float(highest)
-        elif before == self.peak:
-            self.peak = None
+        self.given[places] = priorities if given else -1.0
+        if given and len(priorities):
+            best = priorities.argmax()
+            if priorities[best] >= self.peak:  # whether it stands there still, `highest` looks when it is asked
+                self.peak, self.peak_place = float(priorities[best]), int(places[best])
 
     def _ranked(self):
         """Places from the highest priority to the lowest: last time's order, sorted again, which is nearly done."""
@@ -300,51 +307,3 @@ class ExperienceReplay:
         running = np.cumsum(np.arange(1, len(self) + 1) ** -self.alpha)
         ranks = np.minimum(running.searchsorted(fractions * running[-1], side="right"), len(self) - 1)
         return self._ranked()[ranks], (ranks + 1) ** -self.alpha
-
-    def _taken_apart(self, name, experiences, single=False):
-        """(form, columns): how experiences are put together, and their arrays with a leading axis, checked."""
-        if isinstance(experiences, dict):
-            form = sorted(experiences) if all(isinstance(key, str) for key in experiences) else []
-            parts = [experiences[key] for key in form]
-        elif isinstance(experiences, tuple):
-            form, parts = len(experiences), experiences
-        else:
-            form, parts = "", [experiences]
-        if not parts:
-            raise TypeError(f"{name} must be a dict with names as keys, a tuple or one array, got {experiences!r}")
-        if self.arrays is not None and form != self.form:
-            raise ValueError(f"{name} must be put together as the first was, {self.form!r}, got {form!r}")
-        columns = [_numpy(name, part) for part in parts]
-        if single:
-            columns = [column[None] for column in columns]
-        elif any(column.ndim == 0 for column in columns) or len({len(column) for column in columns}) != 1:
-            shapes = [column.shape for column in columns]
-            raise ValueError(f"{name} must be arrays that share one leading axis, got shapes {shapes}")
-        for i, (array, column) in enumerate(zip(self.arrays or (), columns, strict=False)):
-            if column.shape[1:] != array.shape[1:] or column.dtype != array.dtype:
-                part = "" if form == "" else f"[{form[i] if isinstance(form, list) else i!r}]"
-                self._refuse(name + part, array, column)
-        return form, columns
-
-    def _refuse(self, label, array, column):
-        """Say why a column cannot be stored in an array, and what to do."""
-        if column.dtype != array.dtype:
-            raise TypeError(f"{label} must have dtype {array.dtype} as those stored, got {column.dtype}")
-        cure = "make all of one shape (pad, and mask what was added), or keep a replay for each shape"
-        raise ValueError(f"{label} must be {array.shape[1:]} each as those stored, got {column.shape[1:]}: {cure}")
-
-    def _joined(self, arrays):
-        """The parts put together as they were added."""
-        if isinstance(self.form, list):
-            return dict(zip(self.form, arrays, strict=True))
-        return tuple(arrays) if isinstance(self.form, int) else arrays[0]
-
-
-def _numpy(name, value, dtype=None):
-    """An array of `value`; Python's numbers and lists get `dtype`, or torch's default one."""
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
-        return np.asarray(value)
-    try:
-        return torch.as_tensor(value, dtype=dtype).detach().cpu().numpy()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name} must hold numbers, arrays or tensors, got {type(value).__name__}: {error}") from None

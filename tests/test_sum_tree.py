@@ -6,7 +6,7 @@ import pytest
 from neuralmem.sum_tree import SumTree
 
 
-@pytest.mark.parametrize("capacity", [1, 64, 65, 5000, 300_000, 1_100_000])
+@pytest.mark.parametrize("capacity", [1, 32, 33, 5000, 300_000, 5_000_000])
 def test_the_tree_agrees_with_a_running_sum(capacity):
     rng = np.random.default_rng(0)
     tree, priorities = SumTree(capacity), rng.gamma(0.3, size=capacity)
@@ -42,6 +42,20 @@ def test_many_and_few_changes_leave_the_same_tree():
         few.set(where[start : start + 50], values[start : start + 50])
     np.testing.assert_array_equal(many.leaves, few.leaves)
     np.testing.assert_allclose(many.top, few.top, rtol=1e-14)
+
+
+def test_one_change_by_its_number_is_a_change_of_one():
+    rng = np.random.default_rng(0)
+    singly, together = SumTree(140_000), SumTree(140_000)  # three levels
+    for _ in range(200):
+        place, value = int(rng.integers(0, 140_000)), float(rng.random())
+        singly.set(place, value)
+        together.set(np.array([place]), np.array([value]))
+    for one, other in zip(singly.levels, together.levels, strict=True):
+        np.testing.assert_array_equal(one, other)
+    singly.set(np.arange(140_000), singly.leaves[:140_000])  # as a restored replay sums them anew: to the last bit
+    for one, other in zip(singly.levels, together.levels, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_an_empty_tree_has_nothing_to_draw():
