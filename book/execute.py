@@ -18,18 +18,25 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from numbering import numbered
+
 HERE = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def tidy(notebook):
-    """Remove what changes from run to run: ids, timings, widget views and state, how a stream was cut into pieces."""
+    """Remove what changes from run to run: ids, timings, widget views and state, how a stream was cut into pieces.
+
+    Numbers of figures, equations and exercises are set right, and what a reader opens by a click is folded.
+    """
     seen = {}
-    for cell in notebook.cells:
+    for cell in numbered(notebook).cells:
         digest = hashlib.sha1(cell.source.encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, 0) + 1
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         cell.metadata.pop("execution", None)
+        _fold(cell)
         if cell.cell_type == "code":
             cell["outputs"] = _joined(cell.outputs)
             _show_at_its_size(cell)
@@ -38,6 +45,16 @@ def tidy(notebook):
         "language_info": {"name": "python"},
     }
     return notebook
+
+
+def _fold(cell):
+    """Fold solutions and plumbing, and nothing else: JupyterLab folds with a heading what stands below it."""
+    for key in ("jupyter", "collapsed", "scrolled", "jp-MarkdownHeadingCollapsed"):
+        cell.metadata.pop(key, None)
+    if cell.cell_type == "markdown" and cell.source.startswith("#### Solution"):
+        cell.metadata["jp-MarkdownHeadingCollapsed"] = True
+    if {"hide-input", "remove-input"} & set(cell.metadata.get("tags", [])):
+        cell.metadata["jupyter"] = {"source_hidden": True}
 
 
 def _show_at_its_size(cell):

@@ -8,7 +8,6 @@ its stub, its check and its hint. The folder opens in JupyterLab wherever the re
 and drawings lie beside the chapters.
 """
 
-import re
 import shutil
 import sys
 import tempfile
@@ -17,27 +16,26 @@ from pathlib import Path
 import nbformat
 
 HERE = Path(__file__).resolve().parent
-MARK = re.compile(r"^(`{3,})\{solution-(start|end)\}.*?^\1[ \t]*$", flags=re.M | re.S)
+sys.path.insert(0, str(HERE / "extensions"))
+from plain_notebooks import HEADING, SOLUTION  # noqa: E402
 
 
 def without_solutions(notebook):
-    """Remove what stands between the marks solution-start and solution-end, and the marks; return the notebook."""
+    """Remove what stands between the heading of a solution and the next of a higher level; return the notebook."""
     kept, inside = [], False
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            texts, place = [], 0
-            for mark in MARK.finditer(cell.source):
+            texts, rest = [], cell.source
+            while rest:
+                found = (HEADING if inside else SOLUTION).search(rest)
                 if not inside:
-                    texts.append(cell.source[place : mark.start()])
-                inside, place = mark.group(2) == "start", mark.end()
-            if not inside:
-                texts.append(cell.source[place:])
+                    texts.append(rest[: found.start()] if found else rest)
+                rest = rest[found.start() if inside else found.end() :] if found else ""
+                inside = inside != bool(found)
             cell.source = "\n\n".join(text.strip() for text in texts if text.strip())
             kept += [cell] if cell.source else []
         elif not inside and "solution" not in cell.metadata.get("tags", []):
             kept.append(cell)
-    if inside:
-        raise ValueError("a solution-start has no solution-end")
     notebook.cells = kept
     return notebook
 

@@ -9,7 +9,9 @@ import pytest
 from conftest import ROOT, chapter_paths
 
 sys.path.insert(0, str(ROOT / "book"))
+sys.path.insert(0, str(ROOT / "book" / "extensions"))
 from execute import tidy
+from plain_notebooks import CAPTION, captioned
 
 HEADINGS = [
     "The question",
@@ -56,11 +58,14 @@ def headings(notebook, level):
 
 
 def prose(notebook):
-    """The words of the lesson: no code, no mathematics, no directives' options, no exercises."""
-    text = "\n\n".join(source for source in markdown(notebook))
+    """The words of the lesson: no code, no mathematics, no captions, no rules, no addresses, no exercises."""
+    text = CAPTION.sub("", "\n\n".join(markdown(notebook)))
+    text = re.sub(r"!\[.*\]\(\S+\)|^> \*\*Rule \d(.|\n>)*", "", text, flags=re.M)
     text = text.split("\n## Exercises")[0] + "\n## Further reading" + text.split("\n## Further reading")[-1]
     text = re.sub(r"```.*?```|\$\$.*?\$\$", " ", text, flags=re.S)
-    return re.sub(r"`[^`]*`|\$[^$]*\$|\{\w+\}", " x ", text)
+    text = re.sub(r"\[[^][]*\b\d{4}\)?\]\(\S+\)", " x ", text)  # who wrote a work is one word
+    text = re.sub(r"</?[a-z][^>]*>|\]\(\S+\)", " ", text)
+    return re.sub(r"`[^`]*`|\$[^$]*\$", " x ", text)
 
 
 def figures(notebook):
@@ -80,10 +85,10 @@ def test_opens_with_title_promise_and_box(path):
     assert first.startswith(f"# {number}. "), f"the title must start with the chapter's number: '# {number}. ...'"
     title, promise, box = first.split("\n\n", 2)
     assert promise.strip().endswith(".") and len(promise.split()) <= 50, "one sentence of promise"
-    assert ":::{admonition} In this chapter\n:class: tip chapter-box" in box
-    for marker in ("- **Afterwards you can**", "- **You need**"):
+    assert box.startswith("> **In this chapter**\n>\n> - ")
+    for marker in ("> - **Afterwards you can**", "> - **You need**"):
         assert marker in box
-    assert re.search(r"- \*\*Minutes:\*\* read \d+, run \d+, exercises \d+", box)
+    assert re.search(r"> - \*\*Minutes:\*\* read \d+, run \d+, exercises \d+", box)
 
 
 def test_headings_stand_in_the_fixed_order(path):
@@ -107,9 +112,9 @@ def test_the_question_comes_with_a_picture_before_any_symbol(path):
         if cell.cell_type == "markdown":
             if picture and re.search(r"^## (?!The question)", cell.source, flags=re.M):
                 return
-            before = re.split(r"```\{figure\}|!\[", cell.source)[0]
+            before = cell.source.split("![")[0]
             assert picture or "$" not in before, f"a symbol before the first picture: {before[-80:]}"
-            picture = picture or "```{figure}" in cell.source or "![" in cell.source
+            picture = picture or "![" in cell.source
         else:
             picture = picture or any("image/png" in output.get("data", {}) for output in cell.outputs)
     pytest.fail("no picture in 'The question'")
@@ -140,18 +145,19 @@ def test_no_plotting_code_and_no_paths_in_cells(path):
 
 
 def test_every_figure_has_alt_text_caption_name_and_a_reference(path):
-    notebook = read(path)
-    text = "\n".join(markdown(notebook))
+    text = "\n".join(markdown(read(path)))
     names = []
-    for cell, shown in figures(notebook):
+    for cell, shown in figures(captioned(read(path))):
         alt, figure = shown.get("image", {}).get("alt", ""), shown.get("figure", {})
         assert len(alt.split()) >= 6, f"no alt text that says what is seen:\n{cell.source}"
         assert len(figure.get("caption", "").split()) >= 4, f"no caption:\n{cell.source}"
         name = figure.get("name", "")
         assert re.fullmatch(rf"fig-ch{int(path.stem[:2])}-[\w-]+", name), f"figure name {name!r}:\n{cell.source}"
-        assert f"{{numref}}`{name}`" in text, f"the text does not refer to {name}"
+        assert f"](#{name})" in text, f"the text does not refer to {name}"
         names.append(name)
     assert names and len(names) == len(set(names)), names
+    drawn = [match["label"] for match in CAPTION.finditer(text)]
+    assert all(f"](#{label})" in text for label in drawn), f"a drawing that the text does not refer to: {drawn}"
 
 
 def test_outputs_are_whole_and_ran_in_order(path):
@@ -189,13 +195,15 @@ def test_every_explorer_is_stored_as_a_player(path):
 def test_exercises_have_stub_check_hint_and_solution(path):
     notebook = read(path)
     text = "\n".join(markdown(notebook))
-    labels = re.findall(r"\{exercise\}[^\n]*\n:label: (\S+)", text)
+    labels = re.findall(r'<a id="(\S+)"></a>\n### Exercise ', text)
     assert 4 <= len(labels) <= 6, f"{len(labels)} exercises"
     assert all(label.startswith(f"ex-ch{int(path.stem[:2])}-") for label in labels), labels
-    assert re.findall(r"\{solution-start\} (\S+)", text) == labels, "each exercise has its solution, in the same order"
-    assert text.count("{solution-end}") == len(labels)
+    wanted = re.findall(r"^### Exercise ([\d.]+): ", text, flags=re.M)
+    assert len(wanted) == len(labels), "each exercise has a label"
+    solved = re.findall(r"^#### Solution of exercise (\S+)$", text, flags=re.M)
+    assert solved == wanted, "each exercise has its solution, in the same order"
     assert len(re.findall(r"\*Difficulty [1-3] of 3, about \d+ minutes\.\*", text)) == len(labels)
-    assert len(re.findall(r"\{dropdown\} Hint", text)) == len(labels)
+    assert text.count("<details><summary>Hint</summary>\n\n") == len(labels)
     stubs = [cell for cell in notebook.cells if "exercise" in tags(cell)]
     solutions = [cell for cell in notebook.cells if "solution" in tags(cell)]
     assert len(stubs) == len(solutions) == len(labels)
@@ -222,8 +230,7 @@ def test_the_summary_is_3_to_6_bullets_and_the_page_ends_with_its_references(pat
     text = "\n".join(markdown(read(path)))
     summary = text.split("\n## Summary")[1].split("\n## ")[0]
     assert 3 <= len(re.findall(r"^- ", summary, flags=re.M)) <= 6
-    ending = text.split("\n## Further reading")[1]
-    assert "{cite" in ending and "```{bibliography}\n:filter: docname in docnames\n```" in ending
+    assert re.search(r"\(\d{4}\)\]\(|, \d{4}\]\(", text.split("\n## Further reading")[1]), "no work is cited"
 
 
 def test_equations_and_packages_are_there(path):
@@ -231,5 +238,5 @@ def test_equations_and_packages_are_there(path):
     code = "\n".join(cell.source for cell in lesson_cells(notebook))
     assert re.search(r"^\s*(from|import) neuralmem", code, flags=re.M)
     assert re.search(r"\bassert\b|testing\.assert_close|assert_allclose", code), "no claim is asserted"
-    labels = re.findall(r"\((eq-[\w-]+)\)", "\n".join(markdown(notebook)))
+    labels = re.findall(r'<a id="(eq-[\w-]+)"></a>', "\n".join(markdown(notebook)))
     assert labels and all(label.startswith(f"eq-ch{int(path.stem[:2])}-") for label in labels), labels

@@ -16,15 +16,17 @@ from student import main, without_solutions
 def lesson():
     return new_notebook(
         cells=[
-            new_markdown_cell("```{exercise} One\n:label: a\nDo it.\n```"),
+            new_markdown_cell('<a id="a"></a>\n### Exercise 1.1: One\n\nDo it.'),
             new_code_cell("def one(): raise NotImplementedError", metadata={"tags": ["exercise"]}),
-            new_markdown_cell(":::{dropdown} Hint\nThink.\n:::\n\n```{solution-start} a\n:class: dropdown\n```\nSo:"),
+            new_markdown_cell("<details><summary>Hint</summary>\n\nThink.\n\n</details>"),
+            new_markdown_cell("#### Solution of exercise 1.1"),
+            new_markdown_cell("So:"),
             new_code_cell("def one_solution(): return 1", metadata={"tags": ["solution"]}),
             new_code_cell("one_solution()"),
-            new_markdown_cell("Because.\n\n```{solution-end}\n```\n\n```{exercise} Two\n:label: b\nMore.\n```"),
-            new_markdown_cell("````{solution-start} b\n````"),
+            new_markdown_cell('Because.\n\n<a id="b"></a>\n### Exercise 1.2: Two\n\nMore.'),
+            new_markdown_cell("Hint: none.\n\n#### Solution of exercise 1.2\n\nThus.\n\n#### A remark on it"),
             new_markdown_cell("```python\ntwo = 2\n```"),
-            new_markdown_cell("````{solution-end}\n````"),
+            new_markdown_cell("## Further reading"),
         ]
     )
 
@@ -32,18 +34,13 @@ def lesson():
 def test_what_stands_around_a_solution_is_kept_and_all_of_the_solution_is_gone():
     cells = without_solutions(lesson()).cells
     assert [cell.source for cell in cells] == [
-        "```{exercise} One\n:label: a\nDo it.\n```",
+        '<a id="a"></a>\n### Exercise 1.1: One\n\nDo it.',
         "def one(): raise NotImplementedError",
-        ":::{dropdown} Hint\nThink.\n:::",
-        "```{exercise} Two\n:label: b\nMore.\n```",
+        "<details><summary>Hint</summary>\n\nThink.\n\n</details>",
+        '<a id="b"></a>\n### Exercise 1.2: Two\n\nMore.',
+        "Hint: none.",
+        "## Further reading",
     ]
-
-
-def test_a_solution_without_end_is_refused():
-    unfinished = lesson()
-    unfinished.cells.pop()
-    with pytest.raises(ValueError, match="no solution-end"):
-        without_solutions(unfinished)
 
 
 @pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
@@ -54,8 +51,9 @@ def test_a_chapter_keeps_its_exercises_and_needs_no_solution(path):
     student = without_solutions(whole)
     nbformat.validate(student)
     text = "\n".join(cell.source for cell in student.cells)
-    assert not re.search(r"solution-(start|end)|\w+_solution\b", text)
-    assert len(re.findall(r"\{exercise\}", text)) == len(re.findall(r"\{dropdown\} Hint", text)) == count >= 4
+    assert not re.search(r"\w+_solution\b|^#### Solution", text, flags=re.M)
+    exercises, hints = re.findall(r"^### Exercise ", text, flags=re.M), re.findall("<summary>Hint</summary>", text)
+    assert len(exercises) == len(hints) == count >= 4
     assert len(text.split()) > 0.8 * words, "more than the solutions is gone"
 
 
