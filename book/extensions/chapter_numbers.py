@@ -19,5 +19,5 @@ def by_chapter(app, env):
 
 def setup(app):
     """Register what happens once Sphinx has counted."""
-    app.connect("env-updated", by_chapter)
+    app.connect("env-get-updated", by_chapter, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
