@@ -1,7 +1,7 @@
 """Sphinx extension: figures, tables, equations and exercises are numbered by chapter, as book/numbering.py does it.
 
-Sphinx counts through the whole book. After it has counted, each number becomes (chapter, place on the page): Figure 6.3,
-equation (6.4), Exercise 6.1. A page without a number in its file name, an appendix, counts for itself: Figure 1.
+Sphinx counts through the whole book. After it has counted, each number becomes (chapter, place on the page): Figure
+6.3, equation (6.4), Exercise 6.1. A page without a number in its file name, an appendix, counts for itself: Figure 1.
 """
 
 import re
