@@ -14,6 +14,7 @@ ROOMS = {  # module: what of the package it may import, besides _validate
     "_validate": set(),
     "doctor": set(),
     "addressing": set(),
+    "attention": set(),
     "bank": {"addressing"},
     "controller": {"bank"},
     "sum_tree": set(),

@@ -8,3 +8,4 @@ from .meta import *
 from .replay import *
 from .rooms import *
 from .style import *
+from .today import *
