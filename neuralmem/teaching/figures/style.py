@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -48,10 +49,21 @@ class BookFigure(Figure):
         return super().__repr__().replace("BookFigure", "Figure")
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        width, height = (round(side) for side in self.get_size_inches() * self.dpi)
-        data = base64.b64encode(picture(self)).decode()
-        bundle = {"image/png": data, "text/plain": repr(self)}
-        return bundle, {"image/png": {"width": width, "height": height}}
+        data, size = _png(self)
+        return {"image/png": data, "text/plain": repr(self)}, {"image/png": size}
+
+
+def _png(figure):
+    """The picture of a BookFigure for a notebook, in base64, and the size at which it is shown, in pixels."""
+    width, height = (round(side) for side in figure.get_size_inches() * figure.dpi)
+    return base64.b64encode(picture(figure)).decode(), {"width": width, "height": height}
+
+
+def _show_sharp():
+    """Register the sharp picture with IPython, if it runs: the coarse one that pyplot registers would come first."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        shell.display_formatter.formatters["image/png"].for_type(BookFigure, _png)
 
 
 def picture(figure: Figure, format: str = "PNG", colours: int = 256, **options: Any) -> bytes:
@@ -76,6 +88,7 @@ def new_figure(
     figure = cast(BookFigure, drawn)
     figure.set_facecolor("white")
     plt.close(figure)
+    _show_sharp()
     return figure, axes
 
 
