@@ -28,6 +28,7 @@ EVENTS = {  # year: what, in each lane
     2022: ("memorizing\ntransformer", "", "", ""),
     2023: ("", "", "", "attention as a\ngradient step"),
     2024: ("memory layers", "test-time training", "", ""),
+    2025: ("", "Titans", "", ""),
 }
 
 
@@ -53,7 +54,7 @@ def stores(panels: Mapping[str, ArrayLike], rows: Mapping[str, Sequence[str]]) -
 
 def time_line() -> BookFigure:
     """Draw four lines of work from 1989 to today, years downwards, and return the Figure."""
-    figure, ax = new_figure(7.4, 6.6)
+    figure, ax = new_figure(7.4, 6.9)
     for lane, (name, role) in enumerate(zip(LANES, LANE_COLOURS, strict=True)):
         ax.plot([lane, lane], [-0.6, len(EVENTS) - 0.4], color=COLOURS[role], linewidth=1.5)
         ax.text(lane + 0.05, -1.1, name, color="black", fontsize=9, fontweight="bold", va="center")
