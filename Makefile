@@ -10,6 +10,7 @@ ASKED := $(if $(filter file default undefined,$(origin PYTHON)),,--asked)
 SEEDS ?= 0 1 2 3 4
 ARGS ?=
 FOLDER ?= _build/student
+ROOT := $(if $(filter 0,$(shell id -u)),--allow-root --no-browser)
 
 .PHONY: book test run execute results bench portable twice wheel student clean environment
 
@@ -21,8 +22,9 @@ test: environment
 	$(ONE_THREAD) $(BIN)/python tests/run.py
 
 run: environment
-	@echo "Opens book/index.ipynb; its address is printed below. In a container: make run ARGS=\"--allow-root --no-browser\""
-	$(BIN)/jupyter lab book/index.ipynb $(ARGS)
+	@echo "Opens book/index.ipynb; its address is printed below. In a container: make run ARGS=\"--ip=0.0.0.0 --no-browser\""
+	@$(BIN)/jupyter trust book/*.ipynb book/appendices/*.ipynb >/dev/null
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/book/index.ipynb $(ROOT) $(ARGS)
 
 execute: environment
 	$(ONE_THREAD) $(BIN)/python book/execute.py $(ARGS)

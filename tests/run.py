@@ -31,6 +31,8 @@ NO_NUMBERS = ["tests/benchmarks", "tests/portable", "tests/setup", "tests/book/t
 NO_NUMBERS += ["tests/book/test_browser.py", "tests/book/test_anatomy.py", "tests/book/test_student.py"]
 QUICK = ["tests/test_addressing.py", "tests/test_bank.py", "tests/test_controller.py", "tests/test_metrics.py"]
 QUICK += ["tests/test_replay.py", "tests/test_training.py", "tests/worlds"]
+LAB = "tests/book/test_jupyterlab.py"
+NO_NUMBERS += [LAB, "tests/book/test_plain.py"]
 LEAST_COVERAGE = 95
 
 
@@ -139,7 +141,8 @@ def all_tests():
     narrow = [path for path in paths if "/appendices/" not in path]
     others = elsewhere.settings(1)
     build = [program("jupyter-book"), "build", ".", "-W", "--keep-going", "--all"]
-    pages = Job("tests of the book", [*PYTEST, *COVERED, "tests/book"], covered("book"), after="the book is built")
+    apart = [*COVERED, "tests/book", f"--ignore={LAB}"]
+    pages = Job("tests of the book", [*PYTEST, *apart], covered("book"), after="the book is built")
     package = [*PYTEST, *COVERED, "tests", "--ignore=tests/benchmarks", "--ignore=tests/book", "--ignore=tests/setup"]
     return [
         Job("the book is built", build),
@@ -149,6 +152,7 @@ def all_tests():
         Job("tests of the package", package, covered("package")),
         *[notebook_test(path, path, {}) for path in paths],
         pages,
+        package_tests("the chapters in JupyterLab", [LAB], {}),
         package_tests("tests of the set-up", ["tests/setup"], {}),
         package_tests("as on another processor: quick tests", QUICK, others),
         *[notebook_test(path, f"as on another processor: {path}", others) for path in cheapest],

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..metrics import forgetting
 from .lanes import Lanes, learn
+from .progress import progress
 from .remedies import AGEM, EWC, DERpp, GDumb, Joint, Naive, Replay, Watched
 
 SCENARIOS = ("task", "domain", "class")
@@ -19,7 +20,8 @@ def over_seeds(function: Callable, values: Sequence, kinds: Sequence[str], seeds
     """{kind: (seeds, values)} of function(value, kind, seed)."""
     found = {}
     for kind in kinds:
-        found[kind] = np.array([[function(value, kind, seed) for value in values] for seed in seeds])
+        each = progress(seeds, kind)
+        found[kind] = np.array([[function(value, kind, seed) for value in values] for seed in each])
     return found
 
 

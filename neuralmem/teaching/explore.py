@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from .figures.style import picture
+from .progress import progress
 
 MOST_FRAMES = 200
 PLAYER = Template(Path(__file__).with_name("explorer.html").read_text(encoding="utf-8"))
@@ -69,7 +70,8 @@ class Explorer:
     def html(self) -> str:
         """Draw every combination of the options and return the player, a fragment of HTML that needs nothing else."""
         combinations = list(itertools.product(*self.options.values()))
-        drawn = [self.draw(**dict(zip(self.options, values, strict=True))) for values in combinations]
+        waiting = progress(combinations, "pictures")
+        drawn = [self.draw(**dict(zip(self.options, values, strict=True))) for values in waiting]
         frames = [base64.b64encode(data).decode() for data, _, _ in drawn]
         key = sha1("".join([self.label, *self.names.values(), *frames]).encode()).hexdigest()[:10]
         first = combinations.index(tuple(self.start.values()))
@@ -112,7 +114,7 @@ class Explorer:
             controls[name] = kind(options=labelled, value=self.start[name], description=self.names[name])
             controls[name].style.description_width = "10em"
             if kind is ipywidgets.SelectionSlider:
-                controls[name].layout.width = "32em"
+                controls[name].layout.width, controls[name].layout.max_width = "100%", "44em"
         shown = ipywidgets.HTML()
 
         def show(_=None):

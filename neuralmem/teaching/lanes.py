@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..worlds.digits import split_digits
+from .progress import progress
 
 if TYPE_CHECKING:
     from .remedies import Naive
@@ -129,7 +130,7 @@ def learn(lanes: Lanes, remedy: "Naive", steps: int = 200, every: int | None = N
     networks = Networks(lanes.seeds, lanes.outputs)
     optimiser, generators = adam(networks.parameters), lanes.generators()
     trace = [accuracies(networks, lanes)]
-    for k in range(lanes.count):
+    for k in progress(range(lanes.count), type(remedy).__name__):
         first, size = lanes.first[k], lanes.first[k + 1] - lanes.first[k]
         picks = [torch.randint(size, (steps, NEW), generator=generator) for generator in generators]
         remedy.start(lanes, k)

@@ -46,9 +46,16 @@ def test_clean_spares_what_a_person_may_have_edited(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_flags_reach_jupyter_and_it_opens_on_the_landing_notebook():
-    shown = make("-n", "run", "ARGS=--allow-root --no-browser --port=9")
-    assert re.search(r"jupyter lab book/index\.ipynb --allow-root --no-browser --port=9$", shown.stdout, flags=re.M)
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_flags_reach_jupyter_and_it_opens_on_the_landing_notebook(uid, tmp_path):
+    """As root, for whom JupyterLab wants a flag of its own, and as somebody else."""
+    (tmp_path / "id").write_text(f"#!/bin/sh\necho {uid}\n")
+    (tmp_path / "id").chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    shown = make("-n", "run", "ARGS=--ip=0.0.0.0 --port=9", PATH=path)
+    flags = "--allow-root --no-browser " if uid == 0 else ""
+    wanted = f"jupyter lab --LabApp.default_url=/lab/tree/book/index.ipynb {flags}--ip=0.0.0.0 --port=9"
+    assert wanted in " ".join(shown.stdout.split()), shown.stdout
     assert (ROOT / "book" / "index.ipynb").exists()
 
 

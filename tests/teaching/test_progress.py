@@ -1,0 +1,67 @@
+"""Bars where a person waits, and nowhere else."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from neuralmem.teaching import progress as module
+from neuralmem.teaching.progress import progress, watched
+
+SLOW = "import time\nfrom neuralmem.teaching.progress import progress\n"
+SLOW += "for i in progress(range(3), 'training'): time.sleep(0.5)"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(module, "shell", lambda: None)
+    monkeypatch.setattr(module, "sys", SimpleNamespace(stdout=screen, modules=sys.modules))
+    return screen
+
+
+def test_a_loop_is_the_same_with_and_without_a_bar(terminal, monkeypatch):
+    assert list(progress(range(3), "training")) == [0, 1, 2]
+    assert [len(list(progress(range(2)))) for _ in progress("ab")] == [2, 2], "a loop in a loop"
+    monkeypatch.setattr(module.sys, "stdout", io.StringIO())
+    assert list(progress(range(3))) == [0, 1, 2] and not watched()
+
+
+def test_a_bar_is_shown_on_a_terminal_after_a_second(terminal, monkeypatch):
+    monkeypatch.setattr(module, "tqdm", lambda items, **options: terminal.write(str(options)) and items)
+    list(progress([1], "training"))
+    assert "'training'" in terminal.getvalue() and "'delay': 1" in terminal.getvalue()
+
+
+def test_the_outermost_loop_has_the_bar_and_a_broken_one_leaves_none_behind(terminal, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module, "tqdm", lambda items, desc, **options: shown.append(desc) or items)
+    for _ in progress("ab", "outer"):
+        list(progress("ab", "inner"))
+    with pytest.raises(KeyboardInterrupt):
+        for _ in progress("ab", "stopped"):
+            raise KeyboardInterrupt
+    list(progress("ab", "after"))
+    assert shown == ["outer", "stopped", "after"]
+
+
+@pytest.mark.parametrize(("answers", "seen"), [(True, True), (False, False)])
+def test_a_notebook_is_watched_where_its_reader_could_be_asked(answers, seen, monkeypatch):
+    kernel = SimpleNamespace(get_parent=lambda channel: {"content": {"allow_stdin": answers}})
+    monkeypatch.setattr(module, "shell", lambda: SimpleNamespace(kernel=kernel))
+    assert watched() is seen
+
+
+def test_no_bar_is_stored_when_a_program_runs_a_notebook():
+    notebook = new_notebook(cells=[new_code_cell(SLOW)])
+    NotebookClient(nbformat.from_dict(notebook), kernel_name="python3").execute()
+    assert notebook.cells[0].outputs == []
