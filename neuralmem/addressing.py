@@ -4,15 +4,13 @@ Letters: B batch, N slots, W word size, H heads (R read heads), S shifts. A *wei
 numbers that sum to at most 1. Sources: Graves et al. 2014 (NTM) and Graves et al. 2016 (DNC).
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import gradients
 from ._validate import boolean, shaped, tensor
-
-EPSILON = 1e-6  # inside the square root of a norm: rows shorter than 1e-3 count as short, and no gradient exceeds 1e3
+from .gradients import EPSILON, norm
 
 
 def oneplus(x: Tensor) -> Tensor:
@@ -32,10 +30,10 @@ def cosine_similarity(memory: Tensor, keys: Tensor, mask: Tensor | None = None) 
     batch, _, width = memory.shape
     shaped("keys", keys, "B H W", like=memory, B=batch, W=width)
     if mask is None:
-        return _Cosine.apply(memory, keys)[0]
+        return torch.bmm(keys, memory.mT) / norm(keys) / norm(memory).mT
     shaped("mask", mask, "B H W", like=memory, B=batch, H=keys.shape[1], W=width)
     slot_norms = (mask.square() @ memory.square().mT + EPSILON).sqrt()  # (B, H, N)
-    return (keys * mask.square()) @ memory.mT / _norm(keys * mask) / slot_norms
+    return (keys * mask.square()) @ memory.mT / norm(keys * mask) / slot_norms
 
 
 def content_weighting(memory: Tensor, keys: Tensor, strengths: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -45,9 +43,12 @@ def content_weighting(memory: Tensor, keys: Tensor, strengths: Tensor, mask: Ten
     Shapes: memory (B, N, W), keys (B, H, W), strengths (B, H), mask (B, H, W) or None; returns (B, H, N).
     Raises ValueError or TypeError where a shape, dtype or device does not fit. Chapter 1.
     """
-    similarity = cosine_similarity(memory, keys, mask)
+    shaped("memory", memory, "B N W")
+    shaped("keys", keys, "B H W", like=memory, B=memory.shape[0], W=memory.shape[2])
     shaped("strengths", strengths, "B H", like=memory, B=keys.shape[0], H=keys.shape[1])
-    return torch.softmax(similarity * strengths.unsqueeze(-1), dim=-1)
+    if mask is None:
+        return gradients.content(memory, keys, strengths)
+    return torch.softmax(cosine_similarity(memory, keys, mask) * strengths.unsqueeze(-1), dim=-1)
 
 
 def interpolate(content: Tensor, previous: Tensor, gates: Tensor) -> Tensor:
@@ -76,8 +77,7 @@ def circular_shift(weightings: Tensor, shifts: Tensor) -> Tensor:
     width = shifts.shape[-1]
     if width % 2 == 0:
         raise ValueError(f"shifts must have an odd number S of moves, got S={width}")
-    moved = torch.stack([weightings.roll(move - width // 2, -1) for move in range(width)], dim=2)  # (B, H, S, N)
-    return (shifts.unsqueeze(-1) * moved).sum(2)
+    return gradients.around(weightings, shifts)
 
 
 def sharpen(weightings: Tensor, gammas: Tensor) -> Tensor:
@@ -89,8 +89,7 @@ def sharpen(weightings: Tensor, gammas: Tensor) -> Tensor:
     """
     shaped("weightings", weightings, "B H N")
     shaped("gammas", gammas, "B H", like=weightings, B=weightings.shape[0], H=weightings.shape[1])
-    least = max(1e-20, torch.finfo(weightings.dtype).tiny)
-    return torch.softmax(gammas.unsqueeze(-1) * weightings.clamp_min(least).log(), dim=-1)
+    return gradients.sharpen(weightings, gammas)
 
 
 def retention(free_gates: Tensor, read_weightings: Tensor) -> Tensor:
@@ -102,7 +101,7 @@ def retention(free_gates: Tensor, read_weightings: Tensor) -> Tensor:
     shaped("read_weightings", read_weightings, "B R N")
     batch, heads, _ = read_weightings.shape
     shaped("free_gates", free_gates, "B R", like=read_weightings, B=batch, R=heads)
-    return _product(1 - free_gates.unsqueeze(-1) * read_weightings)
+    return gradients.product(1 - free_gates.unsqueeze(-1) * read_weightings)
 
 
 def usage(previous_usage: Tensor, write_weightings: Tensor, retained: Tensor) -> Tensor:
@@ -116,7 +115,7 @@ def usage(previous_usage: Tensor, write_weightings: Tensor, retained: Tensor) ->
     batch, slots = previous_usage.shape
     shaped("write_weightings", write_weightings, "B H N", like=previous_usage, B=batch, N=slots)
     shaped("retained", retained, "B N", like=previous_usage, B=batch, N=slots)
-    return (1 - (1 - previous_usage) * _product(1 - write_weightings)) * retained
+    return (1 - (1 - previous_usage) * gradients.product(1 - write_weightings)) * retained
 
 
 def allocation_weighting(usage: Tensor, sort_gradient: bool = True) -> Tensor:
@@ -128,11 +127,12 @@ def allocation_weighting(usage: Tensor, sort_gradient: bool = True) -> Tensor:
     have, through the sorted products. `sort_gradient=False` treats those products as constants, as some implementations
     do. Raises ValueError or TypeError where the shape or dtype does not fit. Chapter 1.
     """
-    order = _ascending(shaped("usage", usage, "B N").detach())
+    order = ascending(shaped("usage", usage, "B N").detach())
+    if boolean("sort_gradient", sort_gradient):
+        return gradients.allocate(usage, order).squeeze(1)
     ordered = usage.gather(-1, order)
     before = F.pad(torch.cumprod(ordered[:, :-1], dim=-1), (1, 0), value=1.0)
-    allocation = (1 - ordered) * (before if boolean("sort_gradient", sort_gradient) else before.detach())
-    return torch.zeros_like(usage).scatter(-1, order, allocation)
+    return torch.zeros_like(usage).scatter(-1, order, (1 - ordered) * before.detach())
 
 
 def allocation_weightings(usage: Tensor, gates: Tensor, sort_gradient: bool = True) -> Tensor:
@@ -188,7 +188,7 @@ def temporal_link(previous: Tensor, previous_precedence: Tensor, write_weighting
     batch, heads, slots = write_weightings.shape
     shaped("previous", previous, "B H N N", like=write_weightings, B=batch, H=heads, N=slots)
     shaped("previous_precedence", previous_precedence, "B H N", like=write_weightings, B=batch, H=heads, N=slots)
-    return _TemporalLink.apply(previous, previous_precedence, write_weightings)
+    return gradients.linked(previous, previous_precedence, write_weightings)
 
 
 def directional_weightings(link: Tensor, previous_reads: Tensor) -> tuple[Tensor, Tensor]:
@@ -201,7 +201,7 @@ def directional_weightings(link: Tensor, previous_reads: Tensor) -> tuple[Tensor
     shaped("previous_reads", previous_reads, "B R N")
     batch, _, slots = previous_reads.shape
     shaped("link", link, "B H N N", like=previous_reads, B=batch, N=slots)
-    forward, backward = _AlongLinks.apply(link, previous_reads.unsqueeze(1))  # each (B, H, R, N)
+    forward, backward = gradients.along(link, previous_reads)  # each (B, H, R, N)
     return forward.transpose(1, 2), backward.transpose(1, 2)
 
 
@@ -232,119 +232,13 @@ def read_weighting(content: Tensor, forward: Tensor, backward: Tensor, modes: Te
     shaped("content", content, "B R N", like=forward, B=batch, R=readers, N=slots)
     shaped("backward", backward, "B R H N", like=forward, B=batch, R=readers, H=writers, N=slots)
     shaped("modes", modes, "B R M", like=forward, B=batch, R=readers, M=1 + 2 * writers)
-    back, here, ahead = modes.unsqueeze(-1).split([writers, 1, writers], dim=2)  # (B, R, H or 1, 1)
-    return here.squeeze(2) * content + (back * backward + ahead * forward).sum(2)
+    return gradients.mix(content, forward.transpose(1, 2), backward.transpose(1, 2), modes)
 
 
-def _ascending(usage: Tensor) -> Tensor:
+def ascending(usage: Tensor) -> Tensor:
     """The slots (B, N) from the least used to the most; a run of neighbours that are nearly equal, by position."""
     # Nearly: a hundred times what rounding adds up to. (Two equal but for rounding may be rounded to different sides.)
     tie, slots = 1e-10 if usage.dtype == torch.float64 else 1e-4, usage.shape[-1]
     ordered, order = usage.sort(dim=-1)
     ranks = F.pad((ordered.diff(dim=-1) > tie).cumsum(-1), (1, 0))  # 0 for the first run, 1 for the next, ...
     return (ranks * slots + order).sort(dim=-1).values % slots
-
-
-def _product(factors: Tensor) -> Tensor:
-    """Product over the heads, axis 1, by multiplication: its gradient is exact at zeros too."""
-    result, *others = factors.unbind(1)
-    for factor in others:
-        result = result * factor
-    return result
-
-
-def _norm(rows: Tensor) -> Tensor:
-    """The length of each row, a little more than 0 for a row of zeros."""
-    return (torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square() + EPSILON).sqrt()
-
-
-# Gradients by hand, for speed and half the memory: autograd's own would keep and touch two to three times as many
-# (B, N, W) and (B, N, N) tensors. They are differentiable again and work under vmap; forward mode is not given.
-
-
-class _Cosine(torch.autograd.Function):
-    """D[h, n] = k[h]·M[n] / (|k[h]| |M[n]|), and the two norms, which the gradient needs again."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(memory, keys):
-        slots, heads = _norm(memory).mT, _norm(keys)  # (B, 1, N), (B, H, 1)
-        return keys @ memory.mT / heads / slots, slots, heads
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs, *output)
-
-    @staticmethod
-    def backward(ctx, gradient, to_slots, to_heads):
-        memory, keys, similarity, slots, heads = ctx.saved_tensors
-        along, scaled = gradient * similarity, gradient / heads / slots
-        to_slots = (to_slots - along.sum(-2, keepdim=True) / slots) / slots
-        to_heads = (to_heads - along.sum(-1, keepdim=True) / heads) / heads
-        to_memory = torch.addcmul(scaled.mT @ keys, memory, to_slots.mT)
-        return to_memory, torch.addcmul(scaled @ memory, keys, to_heads)
-
-
-class _TemporalLink(torch.autograd.Function):
-    """L'[i, j] = (1 - w[i] - w[j]) L[i, j] + w[i] p[j], L'[i, i] = 0."""
-
-    @staticmethod
-    def forward(previous, precedence, writes):
-        row, column = writes.unsqueeze(-1), writes.unsqueeze(-2)
-        link = (1 - row - column).mul_(previous)
-        return _hollow(link.addcmul_(row, precedence.unsqueeze(-2)))
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        previous, precedence, writes = ctx.saved_tensors
-        row, column, diagonal = writes.unsqueeze(-1), writes.unsqueeze(-2), gradient.diagonal(dim1=-2, dim2=-1)
-        faded = _hollow(gradient * previous)
-        to_writes = (precedence.unsqueeze(-2) @ gradient.mT).squeeze(-2) - diagonal * precedence
-        to_writes = to_writes - faded.sum(-1) - faded.sum(-2)
-        to_precedence = (column @ gradient).squeeze(-2) - diagonal * writes
-        del faded  # so that its room is used again
-        to_previous = _hollow(torch.addcmul((1 - row) * gradient, gradient, column, value=-1))
-        return to_previous, to_precedence, to_writes
-
-    @staticmethod
-    def vmap(info, in_dims, *tensors):
-        return _over_batches(_TemporalLink, info.batch_size, in_dims, tensors)
-
-
-class _AlongLinks(torch.autograd.Function):
-    """L w and L^T w for the rows w of `reads`; the gradient for L is one product of both."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(link, reads):
-        return (reads @ link.mT).to(link.dtype), (reads @ link).to(link.dtype)  # autocast would lower them
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, forward, backward):
-        link, reads = ctx.saved_tensors
-        reads = reads.expand_as(forward)
-        to_link = torch.cat([forward, reads], -2).mT @ torch.cat([reads, backward], -2)
-        return to_link, (forward @ link + backward @ link.mT).sum(1, keepdim=True)
-
-
-def _hollow(matrix: Tensor) -> Tensor:
-    """Set the diagonal of a matrix that nobody else holds to 0."""
-    matrix.diagonal(dim1=-2, dim2=-1).zero_()
-    return matrix
-
-
-def _over_batches(function: Any, size: int, dims: tuple, tensors: tuple) -> tuple[Tensor, int]:
-    """A vmap rule: `size` batches become one, because vmap knows no in-place product. Returns (result, 0)."""
-    pairs = zip(tensors, dims, strict=True)
-    moved = (t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0) for t, dim in pairs)
-    return function.apply(*(t.flatten(0, 1) for t in moved)).unflatten(0, (size, -1)), 0

@@ -5,7 +5,6 @@ behind the same door: "content" only; "ntm" (content, interpolate, shift, sharpe
 usage, temporal links). Letters: B batch, N slots, W word size, R read heads, H write heads.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import addressing as A
+from . import gradients
 from ._validate import autocasts, boolean, choice, floating, instance, positive_int, real, shaped, tensor
+from .tape import changed
 
 ADDRESSINGS = ("content", "ntm", "dnc")
 
@@ -92,42 +93,7 @@ def erase_and_add(memory: Tensor, write_weightings: Tensor, erase: Tensor, add: 
     heads = write_weightings.shape[1]
     shaped("erase", erase, "B H W", like=memory, B=batch, H=heads, W=width)
     shaped("add", add, "B H W", like=memory, B=batch, H=heads, W=width)
-    return _Write.apply(memory, write_weightings, erase, add)
-
-
-class _Write(torch.autograd.Function):
-    """The equation of `erase_and_add` with its gradient by hand, which keeps one (B, N, W) tensor a step: M itself."""
-
-    @staticmethod
-    def forward(memory, writes, erase, add):
-        result = memory
-        for head in range(writes.shape[1]):
-            result = (1 - writes[:, head, :, None] * erase[:, head, None]).mul_(result)
-        return result.baddbmm_(writes.mT, add)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        memory, writes, erase, add = ctx.saved_tensors
-        heads = range(writes.shape[1])
-        factors = [1 - writes[:, head, :, None] * erase[:, head, None] for head in heads]
-        to_memory, to_writes, to_erase = gradient, [], []
-        for head in heads:
-            faded = gradient * memory
-            for other in heads:
-                faded = faded if other == head else faded * factors[other]
-            to_writes.append(-erase[:, head, None] @ faded.mT)
-            to_erase.append(-writes[:, head, None] @ faded)
-            to_memory = to_memory * factors[head]
-        to_writes = torch.baddbmm(torch.cat(to_writes, 1), add, gradient.mT)
-        return to_memory, to_writes, torch.cat(to_erase, 1), writes @ gradient
-
-    @staticmethod
-    def vmap(info, in_dims, *tensors):
-        return A._over_batches(_Write, info.batch_size, in_dims, tensors)
+    return gradients.write(memory, write_weightings, erase, add)
 
 
 def read_memory(memory: Tensor, read_weightings: Tensor) -> Tensor:
@@ -151,6 +117,8 @@ class NeuralMemoryBank(nn.Module):
         super().__init__()
         self.config = instance("config", config, MemoryConfig)
         self.parts = _interface_parts(config)
+        kinds = [(name.rpartition("_")[2], shape) for name, shape in self.parts.items()]
+        self.layout = tuple((_SQUASH[kind], shape[:1] if kind in _SCALARS else shape) for kind, shape in kinds)
         self.sizes = [shape[0] * shape[1] for shape in self.parts.values()]
         self.interface_size = sum(self.sizes)
         self.held = {"read_weightings": "B R N", "write_weightings": "B H N"}
@@ -187,6 +155,16 @@ class NeuralMemoryBank(nn.Module):
         link = zeros.new_zeros(1).expand(batch, writers, slots, slots)
         return MemoryState(memory, reads, writes, usage, zeros, link)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether each step is made of equations of `gradients` alone: no rarer option, no hook, not compiled."""
+        config = self.config
+        options = config.key_masking, config.deallocation, config.link_sharpening
+        stopped = not config.sort_gradient or not config.usage_gradient
+        several = config.addressing == "dnc" and config.num_write_heads > 1
+        whole = config.key_width == config.memory_dim
+        return whole and not (any(options) or stopped or several or changed(self)) and type(self) is NeuralMemoryBank
+
     def initial_interface_bias(self) -> Tensor:
         """Bias (interface_size,) to add to a controller's interface layer at its start.
 
@@ -204,11 +182,10 @@ class NeuralMemoryBank(nn.Module):
         Keys, erase and gates are (B, heads, width) or (B, heads); see `parts`. Raises ValueError or TypeError.
         """
         shaped("interface", interface, "B I", I=self.interface_size)
-        pieces, result = torch.split(interface, self.sizes, dim=-1), {}
-        for (name, shape), piece in zip(self.parts.items(), pieces, strict=True):
-            kind = name.rpartition("_")[2]
-            result[name] = _SQUASH[kind](piece if kind in _SCALARS else piece.view(-1, *shape))
-        return result
+        return self._split(interface)
+
+    def _split(self, interface: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.parts, gradients.squash(self.layout, interface), strict=True))
 
     def forward(self, interface: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
         """One step: write, then read. Shapes: interface (B, interface_size); returns (reads (B, R, W), MemoryState).
@@ -220,20 +197,27 @@ class NeuralMemoryBank(nn.Module):
         shaped("interface", interface, "B I", I=self.interface_size)
         if autocasts(interface.device.type):
             with torch.autocast(interface.device.type, enabled=False):
-                return self._step(interface.to(tensor("state.memory", state.memory).dtype), state)
-        return self._step(interface, state)
+                interface = interface.to(tensor("state.memory", state.memory).dtype)
+                self.check(state, interface)
+                return self.step(interface, state)
+        self.check(state, interface)
+        return self.step(interface, state)
 
-    def _step(self, interface: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
-        config, part = self.config, self.split(interface)
-        self._check(state, interface)
+    def step(self, interface: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
+        """The step of `forward` without its checks, for a controller that has made them at its door."""
+        config, part = self.config, self._split(interface)
         address_writes, address_reads = _ADDRESS[config.addressing]
         state = address_writes(config, part, state)
-        memory = erase_and_add(state.memory, state.write_weightings, part["erase"], part["add"])
+        memory = gradients.write(state.memory, state.write_weightings, part["erase"], part["add"])
         state = address_reads(config, part, state._replace(memory=memory))
-        return read_memory(memory, state.read_weightings), state
+        return gradients.read(state.read_weightings, memory), state
 
-    def _check(self, state: MemoryState, interface: Tensor) -> None:
-        """Raise unless `state` is one that this bank could have returned; only the number of slots is free."""
+    def check(self, state: MemoryState, interface: Tensor) -> None:
+        """Raise unless `state` is one that this bank could have returned; only the number of slots is free.
+
+        Batch, dtype and device are those of `interface` (B, ...).
+        """
+        instance("state", state, MemoryState)
         config, batch = self.config, interface.shape[0]
         shaped("state.memory", state.memory, "B N W", like=interface, B=batch, W=config.memory_dim)
         slots, readers, writers = state.memory.shape[1], config.num_read_heads, config.num_write_heads
@@ -269,30 +253,25 @@ def _interface_parts(config: MemoryConfig) -> dict[str, tuple[int, int]]:
     return parts
 
 
-_SQUASH: dict[str, Callable[[Tensor], Tensor]] = {  # by the last word of a part's name
-    "add": nn.Identity(),
-    "erase": torch.sigmoid,
-    "keys": nn.Identity(),
-    "masks": torch.sigmoid,
-    "shifts": nn.Softmax(dim=-1),
-    "modes": nn.Softmax(dim=-1),
-    "strengths": A.oneplus,
-    "gammas": A.oneplus,
-    "interpolation": torch.sigmoid,
-    "gates": torch.sigmoid,
-}
+_SQUASH = {  # by the last word of a part's name
+    "add": "none", "erase": "sigmoid", "keys": "none", "masks": "sigmoid", "shifts": "softmax", "modes": "softmax",
+    "strengths": "oneplus", "gammas": "oneplus", "interpolation": "sigmoid", "gates": "sigmoid",
+}  # fmt: skip
 _SCALARS = ("strengths", "gammas", "interpolation", "gates")
 
 
 def _content(config: MemoryConfig, part: dict[str, Tensor], side: str, memory: Tensor) -> Tensor:
     """The content weightings of the "read" or "write" heads."""
-    rows = memory[..., : config.key_width]
-    return A.content_weighting(rows, part[f"{side}_keys"], part[f"{side}_strengths"], part.get(f"{side}_masks"))
+    rows = memory if config.key_width == config.memory_dim else memory[..., : config.key_width]
+    keys, strengths = part[f"{side}_keys"], part[f"{side}_strengths"]
+    if config.key_masking:
+        return A.content_weighting(rows, keys, strengths, part[f"{side}_masks"])
+    return gradients.content(rows, keys, strengths)
 
 
 def _content_writes(config, part, state):
     content = _content(config, part, "write", state.memory)
-    return state._replace(write_weightings=part["write_gates"].unsqueeze(-1) * content)
+    return state._replace(write_weightings=gradients.gate(content, part["write_gates"]))
 
 
 def _content_reads(config, part, state):
@@ -301,9 +280,9 @@ def _content_reads(config, part, state):
 
 def _ntm_weightings(config, part, side, memory, previous):
     """Content, interpolate, shift, sharpen (Graves et al. 2014, section 3.3)."""
-    weightings = A.interpolate(_content(config, part, side, memory), previous, part[f"{side}_interpolation"])
-    weightings = A.circular_shift(weightings, part[f"{side}_shifts"])
-    return A.sharpen(weightings, part[f"{side}_gammas"]) if config.sharpening else weightings
+    content = _content(config, part, side, memory)
+    weightings = gradients.turn(content, previous, part[f"{side}_interpolation"], part[f"{side}_shifts"])
+    return gradients.sharpen(weightings, part[f"{side}_gammas"]) if config.sharpening else weightings
 
 
 def _ntm_writes(config, part, state):
@@ -316,20 +295,18 @@ def _ntm_reads(config, part, state):
 
 def _dnc_writes(config, part, state):
     """Usage, allocation, write weightings, and the order of writing (Graves et al. 2016, Methods)."""
-    retained = A.retention(part["free_gates"], state.read_weightings)
-    usage = A.usage(state.usage, state.write_weightings, retained)
+    usage, retained = gradients.use(part["free_gates"], state.read_weightings, state.usage, state.write_weightings)
     if not config.usage_gradient:
         usage = usage.detach()
-    gates = part["allocation_gates"] * part["write_gates"]
-    allocation = A.allocation_weightings(usage, gates, config.sort_gradient)
+    if config.num_write_heads == 1 and config.sort_gradient:
+        allocation = gradients.allocate(usage, A.ascending(usage.detach()))
+    else:
+        gates = part["allocation_gates"] * part["write_gates"]
+        allocation = A.allocation_weightings(usage, gates, config.sort_gradient)
     content = _content(config, part, "write", state.memory)
-    writes = A.write_weighting(content, allocation, part["allocation_gates"], part["write_gates"])
+    writes = gradients.place(content, allocation, part["allocation_gates"], part["write_gates"])
     memory = state.memory * retained.unsqueeze(-1) if config.deallocation else state.memory
-    state = state._replace(memory=memory, write_weightings=writes, usage=usage)
-    if not config.temporal_links:
-        return state
-    link = A.temporal_link(state.link, state.precedence, writes)
-    return state._replace(link=link, precedence=A.precedence(state.precedence, writes))
+    return state._replace(memory=memory, write_weightings=writes, usage=usage)
 
 
 def _dnc_reads(config, part, state):
@@ -337,10 +314,14 @@ def _dnc_reads(config, part, state):
     content = _content(config, part, "read", state.memory)
     if not config.temporal_links:
         return state._replace(read_weightings=content)
-    forward, backward = A.directional_weightings(state.link, state.read_weightings)
+    link, precedence, forward, backward = gradients.follow_links(
+        state.link, state.precedence, state.write_weightings, state.read_weightings
+    )
     if config.link_sharpening:
-        forward, backward = (A.sharpen_links(w, part["link_gammas"]) for w in (forward, backward))
-    return state._replace(read_weightings=A.read_weighting(content, forward, backward, part["read_modes"]))
+        pairs = (A.sharpen_links(w.transpose(1, 2), part["link_gammas"]) for w in (forward, backward))
+        forward, backward = (w.transpose(1, 2) for w in pairs)
+    reads = gradients.mix(content, forward, backward, part["read_modes"])
+    return state._replace(read_weightings=reads, precedence=precedence, link=link)
 
 
 _ADDRESS = {

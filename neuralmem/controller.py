@@ -1,5 +1,6 @@
 """Who decides: a recurrent network that drives any bank, or none (chapter 3)."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor, nn
 
 from ._validate import boolean, instance, positive_int, shaped
 from .bank import MemoryState, NeuralMemoryBank, autocasts
+from .gradients import add_product, join, linear, lstm_cell
+from .tape import changed, taped, watched
 
 
 class ControllerState(NamedTuple):
@@ -90,14 +93,18 @@ class MemoryController(nn.Module):
         running, traced = _running(lengths, steps, batch, inputs.device), boolean("return_trace", return_trace)
         if running is not None:
             inputs = inputs.masked_fill(~running.unsqueeze(-1), 0)  # here, since 0 times NaN is NaN in a gradient
-        features, trace = [_features(state)], []
         gates = self.from_input(inputs).unbind(0)  # T times (B, 4·hidden_dim), all steps in one product
-        for step in range(steps):
-            reached, part = self._step(inputs[step], gates[step], features[-1], state)
-            state = reached if running is None else _where(running[step], reached, state)
-            features.append(_features(state))
-            if traced and self.bank is not None and state.memory is not None:
-                trace.append(self._observe(part, state.memory))
+        trace: list[dict[str, Tensor]] = []
+        if running is None and not traced and self._is_plain(inputs):
+            features, state = self._taped(gates, state)
+        else:
+            features = [join(state.hidden, state.reads)]
+            for step in range(steps):
+                reached, part = self._step(inputs[step], gates[step], features[-1], state)
+                state = reached if running is None else _where(running[step], reached, state)
+                features.append(join(state.hidden, state.reads))
+                if traced and self.bank is not None and state.memory is not None:
+                    trace.append(self._observe(part, state.memory))
         outputs = self.output(torch.stack(features[1:]))
         if running is not None:
             outputs = outputs.masked_fill(~running.unsqueeze(-1), 0)
@@ -130,17 +137,42 @@ class MemoryController(nn.Module):
 
     def _step(self, x, gates, past, state):
         """One time step: x (B, input_dim), its share of the gates, features -> (ControllerState, interface vector)."""
-        gates = torch.addmm(gates, past, self.from_past.weight.mT)
-        opened, candidate = gates.split([3 * self.hidden_dim, self.hidden_dim], dim=-1)
-        enter, forget, leave = torch.sigmoid(opened).chunk(3, dim=-1)
-        cell = torch.addcmul(forget * state.cell, enter, torch.tanh(candidate))
-        hidden = leave * torch.tanh(cell)
+        hidden, cell = lstm_cell(add_product(gates, past, self.from_past.weight), state.cell)
         if self.bank is None:
             return ControllerState(hidden, cell, state.reads, None), None
         sources = torch.cat([hidden, x], dim=-1) if self.input_to_interface else hidden
         interface = self.interface(sources)
         reads, memory = self.bank(interface, state.memory)
         return ControllerState(hidden, cell, reads, memory), interface
+
+    def _is_plain(self, inputs: Tensor) -> bool:
+        """Whether a gradient is wanted, and every step is made of equations with gradients by hand."""
+        wanted = torch.is_grad_enabled() and not self.input_to_interface and not watched(inputs.device.type)
+        if not wanted or type(self) is not MemoryController or changed(self.from_past):
+            return False
+        return self.bank is None or (self.bank.is_plain and not changed(self.interface))
+
+    def _taped(self, gates: tuple[Tensor, ...], state: ControllerState) -> tuple[list[Tensor], ControllerState]:
+        """The loop of `forward`, without what autograd notes at each step: features and last state."""
+        bank, start, steps = self.bank, _tensors(state), len(gates)
+        if bank is not None:
+            bank.check(instance("state.memory", state.memory, MemoryState), state.hidden)
+        weights = [self.from_past.weight] + ([] if bank is None else [self.interface.weight, self.interface.bias])
+
+        def run(*tensors: Tensor) -> tuple[Tensor, ...]:
+            gates, given = tensors[:steps], iter(tensors[steps:])
+            recurrent, *emitting = [next(given) for _ in weights]
+            hidden, cell, reads, memory = _rebuilt(state, given)
+            features = [join(hidden, reads)]
+            for step in range(steps):
+                hidden, cell = lstm_cell(add_product(gates[step], features[-1], recurrent), cell)
+                if bank is not None:
+                    reads, memory = bank.step(linear(hidden, *emitting), memory)
+                features.append(join(hidden, reads))
+            return *features, *_tensors(ControllerState(hidden, cell, reads, memory))
+
+        found = taped(run, *gates, *weights, *start)
+        return list(found[: steps + 1]), _rebuilt(state, iter(found[steps + 1 :]))
 
     def _observe(self, interface: Tensor, memory: MemoryState) -> dict[str, Tensor]:
         """What a trace holds of one step."""
@@ -151,9 +183,19 @@ class MemoryController(nn.Module):
         return seen
 
 
-def _features(state: ControllerState) -> Tensor:
-    """(B, hidden_dim + R·W): the hidden state and what was read, for the output and for the next step."""
-    return torch.cat([state.hidden, state.reads.flatten(1)], dim=-1)
+def _tensors(state: Any) -> list[Tensor]:
+    """The tensors of a state, in order."""
+    parts: list[Tensor] = []
+    for part in state:
+        parts += _tensors(part) if isinstance(part, tuple) else [] if part is None else [part]
+    return parts
+
+
+def _rebuilt(state: Any, parts: Iterator[Tensor]) -> Any:
+    """A state like `state` of other tensors."""
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else next(parts)
+    return type(state)(*(_rebuilt(part, parts) for part in state))
 
 
 def _running(lengths: Any, steps: int, batch: int, device: torch.device) -> Tensor | None:

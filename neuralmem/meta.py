@@ -8,7 +8,8 @@ from torch import nn
 from torch.func import vmap
 
 from ._validate import choice, finite, real
-from .together import BATCHED, Weights, call, changed, known, run
+from .tape import changed
+from .together import BATCHED, Weights, call, known, run
 
 __all__ = ["BATCHED", "METHODS", "MetaLearner"]
 

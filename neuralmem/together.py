@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from .bank import NeuralMemoryBank
 from .controller import MemoryController
+from .tape import changed
 
 Weights = dict[str, torch.Tensor]
 """A model's parameters by name; for K tasks each has a leading axis of K."""
@@ -107,10 +108,3 @@ def stackable(module: nn.Module) -> bool:
 def known(module: nn.Module) -> bool:
     """Whether every part of a module is of a class in BATCHED, as that class made it."""
     return all(type(part) in BATCHED and not changed(part) for part in module.modules())
-
-
-def changed(module: nn.Module) -> bool:
-    """Whether hooks, a compiled call or a forward of its own make a module do something else than its class says."""
-    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
-    everywhere = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
-    return any(hooks) or any(everywhere) or module._compiled_call_impl is not None or "forward" in module.__dict__
