@@ -21,7 +21,7 @@ from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
 
 INPUTS, HIDDEN, SLOTS = 10, 128, 128
 BATCHES = {1: 25, 16: 12, 64: 6}  # batch size: rounds
-LEAST = {1: 1.15, 16: 1.25, 64: 1.5}  # times faster than dnc a step; hoped for: 2 at each
+LEAST = {1: 1.6, 16: 1.8, 64: 1.9}  # times faster than dnc a step; hoped for: 1.6, 2 and 2, seen: 1.82, 1.89 and 2.09
 MOST = {1: 0.74, 16: 0.52, 64: 0.29}  # an NTM step's time as a part of dnc's
 MISSING = "dnc is not installed: pip install -r tests/benchmarks/requirements.txt"
 
@@ -76,7 +76,8 @@ def test_a_dnc_step_is_faster(batch):
     mine, theirs = seconds_in_turns([package("dnc", 64, 4, 20, batch), peer(64, 4, 20, batch)], BATCHES[batch])
     ratio = median(b / a for a, b in zip(mine, theirs, strict=True))
     each = [1e3 * median(times) / 20 for times in (mine, theirs)]
-    print(f"\nDNC, B={batch}: {each[0]:.2f} ms a step, dnc {each[1]:.2f} ms: {ratio:.2f} times faster (hoped for: 2)")
+    bar = LEAST[batch]
+    print(f"\nDNC, B={batch}: {each[0]:.2f} ms a step, dnc {each[1]:.2f} ms: {ratio:.2f} times faster (bar {bar})")
     assert ratio > LEAST[batch]
 
 
