@@ -32,11 +32,12 @@ arithmetic on (B, 128, 64) tensors and its gradients, next to none into the agen
 def miniature():
     """A function that trains the miniature on one row after another; it returns how many pairs it trained on."""
     book, names = nbformat.read(ROOT / "book" / "00_demo.ipynb", as_version=4), {}
-    for start in ("import numpy", "class PopularMemory", "class PopularAgent", "def train_on"):
+    for start in ("import copy", "class Memory(", "class Agent(", "def rehearse"):
         (source,) = [cell.source for cell in book.cells if cell.cell_type == "code" and cell.source.startswith(start)]
         exec(source, names)
     torch.manual_seed(0)
-    agent, rng, buffer = names["PopularAgent"](names["PopularMemory"]()), np.random.default_rng(0), []
+    agent, rng, buffer = names["Agent"](), np.random.default_rng(0), []
+    agent.memory = names["Memory"]()
     optimiser, generator = torch.optim.Adam(agent.parameters()), split_generator("train", 0)
 
     def learn():
