@@ -231,6 +231,14 @@ def test_exercises_have_stub_check_hint_and_solution(path):
         assert "Right." in said, f"the check does not accept the solution:\n{cell.source}\n{said}"
 
 
+def test_the_text_leads_to_other_pages(path):
+    """To chapters, modules, terms and exercises, at least ten times and to at least five pages."""
+    addresses = re.findall(r"\]\(([^)\s]+)\)", "\n".join(markdown(read(path))))
+    inside = [address for address in addresses if not address.startswith(("http", "#"))]
+    assert len(inside) >= 10, f"{len(inside)} links to other pages"
+    assert len({address.partition("#")[0] for address in inside}) >= 5, sorted(set(inside))
+
+
 def test_the_language_is_plain(path):
     text = re.sub(r"```.*?```", "", "\n".join(markdown(read(path))), flags=re.S)
     for word in BANNED:
