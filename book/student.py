@@ -66,6 +66,8 @@ def main(folder):
         for path in sorted(HERE.glob("[0-9]*.ipynb")):
             nbformat.write(without_solutions(nbformat.read(path, as_version=4)), made / path.name)
         shutil.copytree(HERE / "results", made / "results")
+        hidden = shutil.ignore_patterns(".ipynb_checkpoints")
+        shutil.copytree(HERE / "appendices", made / "appendices", ignore=hidden)  # the glossary, which the text links to
         (made / "static").mkdir()
         for path in (HERE / "static").glob("*.svg"):
             shutil.copy(path, made / "static")

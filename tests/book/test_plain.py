@@ -5,7 +5,7 @@ import sys
 
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, chapter_paths
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pybtex.database import parse_file
@@ -13,7 +13,7 @@ from pybtex.richtext import Text
 
 sys.path.insert(0, str(ROOT / "book"))
 sys.path.insert(0, str(ROOT / "book" / "extensions"))
-from numbering import numbered
+from numbering import numbered, numbers
 from plain_notebooks import LINK, bare, directives, key_of_address, term_of_anchor
 
 NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
@@ -255,3 +255,12 @@ def test_numbers_are_those_of_the_order():
     assert found[1:3] == ['<a id="fig-b"></a>\n**Figure 4.1.** B', '<a id="fig-a"></a>\n**Figure 4.2.** A']
     assert found[3] == "[Figure 4.2](#fig-a) [(4.2)](#eq-b) [Figure 4.1](#fig-unknown)"
     assert "b \\tag{4.2}" in found[5] and "### Exercise 4.1: A" in found[6] and found[7].endswith(" 4.1")
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_the_page_counts_as_the_notebook_says(path, html_root):
+    page = (html_root / "book" / f"{path.stem}.html").read_text(encoding="utf-8")
+    for label, number in numbers(nbformat.read(path, as_version=4)).items():
+        place = page.index(f'id="equation-{label}"' if label.startswith("eq-") else f'id="{label}"')
+        shown = re.search(r"(?:caption-number\">|eqno\">\(|>\()(?:Figure |Exercise )?(\d+\.\d+)", page[place:])
+        assert shown and shown[1] == number, label

@@ -68,7 +68,7 @@ def test_the_edition_is_a_folder_that_can_be_handed_out(tmp_path):
         main(tmp_path / name)
         found = set(files(tmp_path / name))
         assert {path.name for path in (ROOT / "book").glob("[0-9]*.ipynb")} <= found
-        assert {"results/runtimes.json", "static/agent.svg"} <= found
+        assert {"results/runtimes.json", "static/agent.svg", "appendices/glossary.md"} <= found
     assert {path.name for path in tmp_path.iterdir()} == {"deep", "empty"}, "something was left behind"
 
 
