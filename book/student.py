@@ -67,7 +67,7 @@ def main(folder):
             nbformat.write(without_solutions(nbformat.read(path, as_version=4)), made / path.name)
         shutil.copytree(HERE / "results", made / "results")
         hidden = shutil.ignore_patterns(".ipynb_checkpoints")
-        shutil.copytree(HERE / "appendices", made / "appendices", ignore=hidden)  # the glossary, which the text links to
+        shutil.copytree(HERE / "appendices", made / "appendices", ignore=hidden)  # the text links to the glossary
         (made / "static").mkdir()
         for path in (HERE / "static").glob("*.svg"):
             shutil.copy(path, made / "static")
