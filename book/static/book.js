@@ -16,6 +16,25 @@ document.addEventListener("DOMContentLoaded", function () {
   });
 });
 
+// What scrolls sideways inside its own box can be reached and scrolled by key; what does not is no stop of the tab key.
+(function () {
+  var wide = "pre, table, figure, .output, .cell_output, .explorer, mjx-container[display], .pst-scrollable-table-container";
+  function mark() {
+    document.querySelectorAll(".bd-article :is(" + wide + ")").forEach(function (part) {
+      var scrolls = part.scrollWidth > part.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(part).overflowX);
+      if (scrolls) { part.tabIndex = 0; } else { part.removeAttribute("tabindex"); }
+    });
+  }
+  var waiting = null;
+  function soon() { clearTimeout(waiting); waiting = setTimeout(mark, 100); }
+  addEventListener("load", function () {
+    if (window.MathJax && MathJax.startup && MathJax.startup.promise) { MathJax.startup.promise.then(soon); }
+    soon();
+  });
+  addEventListener("resize", soon);
+  addEventListener("toggle", soon, true);
+})();
+
 // Hints and solutions are printed.
 window.addEventListener("beforeprint", function () {
   document.querySelectorAll("details").forEach(function (part) { part.open = true; });

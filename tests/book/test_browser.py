@@ -3,9 +3,7 @@
 import re
 
 import pytest
-from conftest import chapter_paths, toc_entries
-
-MATHS = "() => window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => true)"
+from conftest import chapter_paths
 
 
 class Visit:
@@ -46,26 +44,6 @@ def visit(browser):
     yield new
     for one in visits:
         one.close()
-
-
-@pytest.mark.parametrize("entry", toc_entries())
-def test_a_page_opens_from_a_file_in_peace(entry, visit, html_root):
-    """No request leaves the machine, nothing is complained of, mathematics is drawn, a phone's width suffices."""
-    narrow = visit(viewport={"width": 390, "height": 844})
-    page = narrow.open(html_root / f"{entry}.html")
-    if page.locator(".math").count():
-        page.wait_for_function(MATHS)
-        assert page.locator("mjx-container").count() >= page.locator(".math").count()
-        assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
-    widest = page.evaluate("() => document.scrollingElement.scrollWidth")
-    culprits = page.evaluate(
-        "() => [...document.querySelectorAll('.bd-article *')].filter(e => e.getBoundingClientRect().right > 391)"
-        ".slice(0, 5).map(e => e.tagName + '.' + e.className + ': ' + (e.textContent || '').trim().slice(0, 40))"
-    )
-    assert widest <= 390, f"{widest} px wide: {culprits}"
-    page.wait_for_timeout(200)
-    assert narrow.outside == []
-    assert narrow.complaints == []
 
 
 @pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)

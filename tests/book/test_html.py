@@ -167,3 +167,32 @@ def test_each_explorer_of_a_page_has_frames_of_its_own(html_root):
             assert frames == {key}, f"{entry}: explorer {key} shows {frames}"
         most = max(most, page.count('<div class="explorer"'))
     assert most >= 2, "no page with two explorers to test on"
+
+
+HEAVY = {"06_agent": 1250}
+"""KiB of explorers that hold more: chapter 6's shows 30 moments of the lives of three agents, with their curves."""
+
+
+@pytest.mark.parametrize("entry", toc_entries())
+def test_explorers_are_light(entry, html_root):
+    page = (html_root / f"{entry}.html").read_text(encoding="utf-8")
+    for key in re.findall(r'<div class="explorer" data-explorer="(\w+)"', page):
+        size = sum(path.stat().st_size for path in (html_root / "_static" / "explorers").glob(f"{key}-*.webp"))
+        assert 0 < size / 1024 <= HEAVY.get(entry.split("/")[-1], 250), f"{entry}: {size / 1024:.0f} KiB"
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_a_chapter_offers_its_notebook_with_and_without_solutions(path, pages, html_root):
+    offered = [link for link in pages[f"book/{path.stem}"].links if link.endswith(".ipynb")]
+    whole, exercises = (nbformat.read(html_root / "book" / link, 4) for link in offered[-2:])
+    assert whole.cells == nbformat.read(path, 4).cells
+    kept = [cell.source for cell in exercises.cells]
+    assert any("### Exercise" in source for source in kept)
+    assert not any("#### Solution" in source for source in kept) and len(kept) < len(whole.cells)
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_a_chapter_leads_to_ten_other_places(path, html_root):
+    page = (html_root / "book" / f"{path.stem}.html").read_text(encoding="utf-8")
+    article = page.split('<article class="bd-article">')[1].split("</article>")[0]
+    assert len(re.findall(r'<a [^>]*href="(?!#|https?:)[^"]+\.html[^"]*"', article)) >= 10
