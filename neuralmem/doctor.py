@@ -20,6 +20,8 @@ NEEDS: dict[str, Need] = {
     "scipy": ((1, 11), None, "intervals over seeds"),
     "pandas": ((2, 1), None, "tables of results"),
     "jinja2": ((3, 1), None, "tables of results"),
+    "river": ((0, 21), None, "a stream of chapter 8"),
+    "vega_datasets": ((0, 9), None, "a stream of chapter 8"),
     "ipywidgets": ((8,), (9,), "live sliders"),
     "jupyterlab": ((4,), (5,), "running the chapters"),
     "jupyter-book": ((1,), (2,), "rendering the book"),

@@ -28,7 +28,7 @@ NOT_OF_THE_PACKAGE = [
     "test_architecture.py",
     "test_doctor.py",
 ]
-EXTRAS = ["IPython", "ipywidgets", "pandas", "jinja2", "dask"]
+EXTRAS = ["IPython", "ipywidgets", "pandas", "jinja2", "dask", "river", "vega_datasets"]
 
 
 def build(folder):

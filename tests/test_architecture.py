@@ -33,6 +33,9 @@ ROOMS = {  # module: what of the package it may import, besides _validate
     "persistence": set(),
     "guards": {"replay"},
     "agent": {"bank", "controller", "replay", "meta", "training", "sweep", "persistence", "guards"},
+    "series": set(),
+    "prequential": {"closed_form", "series"},
+    "stream_agent": {"agent", "closed_form", "episodic", "persistence", "prequential", "replay"},
 }
 MOST_LINES = 350
 WITHOUT_A_MODULE = {"architecture", "errors"}  # tests of several rooms at once

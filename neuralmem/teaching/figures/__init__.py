@@ -7,5 +7,6 @@ from .memory import *
 from .meta import *
 from .replay import *
 from .rooms import *
+from .streams import *
 from .style import *
 from .today import *
