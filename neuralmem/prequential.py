@@ -201,10 +201,11 @@ def with_one(x: Tensor) -> Tensor:
 
 
 def _scaled(stream, first):
-    """(questions, answers, mean, unit): the stream in units of its first part."""
-    mean, unit = float(stream.y[:first].mean()), float(stream.y[:first].std())
-    if unit == 0:
-        raise ValueError(f"the first {first} answers are all {mean}: make first larger, so that they vary")
+    """(questions, answers, mean, unit): the stream in units of its first part, of the answers known by its end."""
+    known = stream.y[:first][stream.rows[:first] + stream.horizon <= stream.rows[first]]
+    if len(known) < 2 or bool((known == known[0]).all()):
+        raise ValueError(f"the first {first} questions have {len(known)} known answers, all the same: make first larger")
+    mean, unit = float(known.mean()), float(known.std())
     centre, spread = stream.x[:first].mean(0), stream.x[:first].std(0)
     spread = torch.where(spread > 0, spread, 1.0)  # a column that has stood still so far
     x = ((stream.x - centre) / spread).float()

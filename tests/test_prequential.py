@@ -52,6 +52,18 @@ def test_the_future_moves_no_prediction():
     assert abs(first[known] - second[known]) > 0.1
 
 
+def test_scales_are_of_the_answers_that_are_known():
+    values = torch.randn(60, generator=torch.Generator().manual_seed(3)).tolist()
+    first, horizon = 20, 6
+    asked = first + 1  # the newest row of question 20, with windows of two
+    other = values[: asked + 1] + [value + 50 for value in values[asked + 1 :]]
+    said = []
+    for series in (values, other):
+        report = prequential({"constant": Constant()}, stream(series, 2, horizon), first)
+        said.append(report.predictions["constant"][0])
+    assert said[0] == pytest.approx(said[1])
+
+
 def test_the_rules_by_hand():
     questions = stream([1, 2, 4, 8, 16, 32])
     report = prequential({"mean": RunningMean(), "last": LastValue(), "constant": Constant()}, questions, 2)
@@ -131,7 +143,7 @@ def test_a_rule_that_says_no_number_is_named():
 
     with pytest.raises(ValueError, match="the answer of rule 'broken' to question 0 must be a finite number"):
         prequential({"broken": Broken()}, walk(), 10)
-    with pytest.raises(ValueError, match="the first 10 answers are all 1.0: make first larger"):
+    with pytest.raises(ValueError, match="the first 10 questions have 10 known answers, all the same: make first"):
         prequential({"last": LastValue()}, stream([1.0] * 12 + [2.0, 3.0]), 10)
     with pytest.raises(ValueError, match="at least one setting"):
         tune(Linear, [], walk(), 20)
