@@ -204,7 +204,7 @@ def _scaled(stream, first):
     """(questions, answers, mean, unit): the stream in units of its first part, of the answers known by its end."""
     known = stream.y[:first][stream.rows[:first] + stream.horizon <= stream.rows[first]]
     if len(known) < 2 or bool((known == known[0]).all()):
-        raise ValueError(f"the first {first} questions have {len(known)} known answers, all the same: make first larger")
+        raise ValueError(f"the first {first} questions have {len(known)} known answers, all alike: make first larger")
     mean, unit = float(known.mean()), float(known.std())
     centre, spread = stream.x[:first].mean(0), stream.x[:first].std(0)
     spread = torch.where(spread > 0, spread, 1.0)  # a column that has stood still so far

@@ -143,7 +143,7 @@ def test_a_rule_that_says_no_number_is_named():
 
     with pytest.raises(ValueError, match="the answer of rule 'broken' to question 0 must be a finite number"):
         prequential({"broken": Broken()}, walk(), 10)
-    with pytest.raises(ValueError, match="the first 10 questions have 10 known answers, all the same: make first"):
+    with pytest.raises(ValueError, match="the first 10 questions have 10 known answers, all alike: make first"):
         prequential({"last": LastValue()}, stream([1.0] * 12 + [2.0, 3.0]), 10)
     with pytest.raises(ValueError, match="at least one setting"):
         tune(Linear, [], walk(), 20)
