@@ -1,6 +1,7 @@
 # make book: render the book.  make test: prove it.  make run: open it in JupyterLab.
 # make execute: run the chapters again and store what they show.  make results: the long runs.  make bench: speed.
 # make portable: every test as on other processors.  make twice: every cell twice, every chapter alone in a folder.
+# make pdf: the whole book as one PDF.
 # make wheel: build the package and test it alone.  make student: the chapters without solutions, to hand out.
 
 PYTHON ?= python3
@@ -12,11 +13,14 @@ ARGS ?=
 FOLDER ?= _build/student
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root --no-browser)
 
-.PHONY: book test run execute results bench portable twice wheel student clean environment
+.PHONY: book pdf test run execute results bench portable twice wheel student clean environment
 
 book: environment
 	$(BIN)/jupyter-book build . -W --keep-going --all
 	@echo "Open $(CURDIR)/_build/html/index.html"
+
+pdf: book
+	$(BIN)/python book/pdf.py
 
 test: environment
 	$(ONE_THREAD) $(BIN)/python tests/run.py
