@@ -161,5 +161,5 @@ def test_each_test_stands_where_its_room_stands():
     for folder in ("", "worlds", "teaching"):
         for path in (ROOT / "tests" / folder).glob("test_*.py"):
             name = re.sub(r"_(models|speed|priorities|refuses)$", "", path.stem.removeprefix("test_"))
-            homes = [PACKAGE / folder / f"{name}.py", PACKAGE / folder / "checks" / f"{name}.py"]
+            homes = [PACKAGE / folder / room / f"{name}.py" for room in ("", "checks", "figures")]
             assert (not folder and name in WITHOUT_A_MODULE) or any(home.exists() for home in homes), path
