@@ -83,7 +83,7 @@ def rows() -> list[Row]:
             "New data destroy old abilities", "train on the stored rows alone",
             "replay from a reservoir",
             f"ten digits in pairs: {mnist['none']['class'].mean():.0f} % to {mnist['replay']['class'].mean():.0f} %; "
-            f"the stored rows alone reach {mnist['stored rows only']['class'].mean():.0f} %; seasons of rooms: cost "
+            f"the stored rows alone {mnist['stored rows only']['class'].mean():.0f} %; seasons of rooms: cost "
             f"{kept:.1f} times lower", "what is stored, and larger updates", (4, 6),
         ),
         Row(
@@ -94,8 +94,8 @@ def rows() -> list[Row]:
         Row(
             "A new task gives a handful of examples", "nearest neighbour; ridge on raw features",
             "a learned start, if the tasks are akin",
-            f"sines: median error {learned:.0f} times lower than from a pretrained network; digits: "
-            f"{100 * digits('MAML'):.0f} % against {100 * digits('nearest neighbour'):.0f} % of the nearest neighbour",
+            f"sines: median error {learned:.0f} times lower than from pretraining; digits: "
+            f"{100 * digits('MAML'):.0f} % against {100 * digits('nearest neighbour'):.0f} % (nearest neighbour)",
             "many tasks to train on, second derivatives", (5,),
         ),
         Row(
@@ -109,11 +109,11 @@ def rows() -> list[Row]:
 
 def page() -> str:
     """The page as a Markdown table, whose links lead to the chapters."""
-    lines = ["| You see | Try first | Part | What it brought here | What it costs | Chapter |", "|---" * 6 + "|"]
+    lines = ["| You see | Try first; then the part | What it brought here; what it costs | In |", "|---" * 4 + "|"]
     for row in rows():
         links = ", ".join(f"[{number}](../{NAMES[number]}.ipynb)" for number in row.chapters)
-        part = f"**{row.part}**"
-        lines.append(f"| {' | '.join([row.symptom, row.first, part, row.brought, row.cost, links])} |")
+        tried, brought = f"{row.first}; **{row.part}**", f"{row.brought}; *{row.cost}*"
+        lines.append(f"| {' | '.join([row.symptom, tried, brought, links])} |")
     return "\n".join(lines)
 
 
