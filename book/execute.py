@@ -109,7 +109,7 @@ def main(prefixes):
             seconds = time.perf_counter() - began
             record(path.stem, seconds)
             print(f"{path.name}: {seconds:.0f} s", flush=True)
-    for path in [*sorted((HERE / "appendices").glob("*.ipynb")), HERE / "index.ipynb"]:  # these show what the rest left
+    for path in sorted([*(HERE / "appendices").glob("*.ipynb"), *HERE.glob("[a-z]*.ipynb")]):  # show what others left
         if not prefixes or path.stem.startswith(tuple(prefixes)):
             execute(path)
             print(path.name, flush=True)

@@ -38,11 +38,6 @@ def stacked(many: list[Sessions]) -> Sessions:
     return Sessions(*map(torch.stack, zip(*many, strict=True)))
 
 
-def opened(cards: Tensor, sessions: Sessions) -> Tensor:
-    """The card that lies in the drawer each round: (..., R, 64) of cards (..., N, 64)."""
-    return cards.gather(-2, sessions.holds.unsqueeze(-1).expand(*sessions.holds.shape, cards.shape[-1]))
-
-
 def test_sessions(runs, lives, season, dealt, count=None, rounds=10, uneven=False, split="test") -> Sessions:
     """The sessions on which the agents of a seed are judged, the same for all of them: fields (K, B, ...)."""
     many = {}
@@ -170,7 +165,7 @@ def bare(head: nn.Module, **numbers: float) -> nn.Module:
 
 def nearest_pixels(sessions: Sessions, threshold: float, split: str = "test") -> Tensor:
     """The button of the nearest card revealed, by its pixels; the least revealed one where none is within reach."""
-    cards = opened(drawers.pictures(split)[sessions.card], sessions)
+    cards = drawers.opened(drawers.pictures(split)[sessions.card], sessions)
     rounds = cards.shape[-2]
     later = torch.ones(rounds, rounds).triu().bool()
     nearest, place = torch.cdist(cards, cards).masked_fill(later, torch.inf).min(-1)

@@ -75,7 +75,7 @@ class Recurrent(nn.Module):
 
     def __init__(self, hidden: int, bank: NeuralMemoryBank | None = None) -> None:
         super().__init__()
-        self.controller = MemoryController(DRAWERS + CODE + 1, hidden, CODE, bank)
+        self.controller = MemoryController(DRAWERS + CODE + 1, hidden, CODE, bank, input_to_interface=bank is not None)
 
     def forward(self, codes: Tensor, sessions: Sessions) -> Tensor:
         shown = torch.cat([_one_hot(sessions.drawer, DRAWERS), codes, torch.ones_like(codes[..., :1])], -1)

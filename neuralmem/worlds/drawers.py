@@ -122,6 +122,11 @@ def _draw_code(usual, dealt, one_to_one, generator):
     return usual.scatter(1, order, torch.where(moves, fresh, usual.gather(1, order)))
 
 
+def opened(cards: Tensor, sessions: Sessions) -> Tensor:
+    """The card that is seen when the drawer is opened, (..., R, 64) of the cards (..., N, 64) of these sessions."""
+    return cards.gather(-2, sessions.holds.unsqueeze(-1).expand(*sessions.holds.shape, cards.shape[-1]))
+
+
 def seen(sessions: Sessions) -> Tensor:
     """Whether a card of this class has been opened before in the session: (B, R) booleans."""
     same = sessions.classes.unsqueeze(-1) == sessions.classes.unsqueeze(-2)  # (..., R, R)

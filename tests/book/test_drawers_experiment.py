@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from book.experiments import drawers, drawers_judge
+from book.experiments import common, drawers, drawers_judge
 from neuralmem.teaching import drawers_agents as agents
 from neuralmem.worlds import drawers as world
 from neuralmem.worlds import split_generator
@@ -36,7 +36,7 @@ def test_a_stack_of_agents_is_its_agents_one_by_one(memory, head):
         agent = agents.build(memory, head, place)
         optimiser = torch.optim.Adam(agent.parameters(), 1e-2, betas=(0.9, 0.99))
         logits, drawn = agent(cards[place], own)
-        world.loss(logits, drawn, drawers_judge.opened(cards[place], own), own.button).backward()
+        world.loss(logits, drawn, world.opened(cards[place], own), own.button).backward()
         torch.nn.utils.clip_grad_norm_(agent.parameters(), 1.0)
         optimiser.step()
         assert torch.allclose(stack(cards, sessions)[0][place], agent(cards[place], own)[0], atol=1e-3)
@@ -101,3 +101,14 @@ def test_rivals_without_training_know_no_answer_before_it_is_revealed(code):
         assert torch.equal(press(sessions)[..., :6], press(changed)[..., :6])
     wrong, known = nearest(sessions) != sessions.button, world.seen(sessions)
     assert wrong[known].float().mean() < 0.5 and wrong[~known].float().mean() > 0.4
+
+
+def test_what_is_stored_is_what_the_plan_says():
+    named = [tuple(sorted(run.items())) for group in drawers.GROUPS for run in group.runs()]
+    assert len(named) == len(set(named))
+    keys = ("memory", "head", "code", "schooling", "replay", "seed")
+    found = [tuple(sorted((key, run[key]) for key in keys)) for run in common.load("drawers")["runs"]]
+    assert len(found) == len(set(found))  # no run twice
+    trained = {run for run in found if dict(run)["schooling"] != "untrained"}
+    assert trained <= set(named)
+    assert {dict(run)["seed"] for run in found} == set(drawers.SEEDS)

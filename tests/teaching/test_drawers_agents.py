@@ -28,8 +28,7 @@ def test_every_pair_of_parts_answers_and_learns(memory, head):
     agent = agents.build(memory, head, 0)
     logits, drawn = agent(cards, sessions)
     assert logits.shape == (6, 10, 5) and drawn.shape == (6, 10, 64)
-    there = cards.gather(1, sessions.holds.unsqueeze(-1).expand(-1, -1, 64))
-    drawers.loss(logits, drawn, there, sessions.button).backward()
+    drawers.loss(logits, drawn, drawers.opened(cards, sessions), sessions.button).backward()
     for name, weight in agent.named_parameters():
         if memory == "no memory" and name.startswith("encoder"):
             continue  # what was stored is gone
@@ -156,9 +155,8 @@ def test_an_agent_learns_in_context_from_a_short_training():
         sessions = drawers.draw_sessions(life, [0], 32, generator)
         cards = drawers.pictures("train")[sessions.card]
         logits, drawn = agent(cards, sessions)
-        there = cards.gather(1, sessions.holds.unsqueeze(-1).expand(-1, -1, 64))
         optimiser.zero_grad()
-        drawers.loss(logits, drawn, there, sessions.button).backward()
+        drawers.loss(logits, drawn, drawers.opened(cards, sessions), sessions.button).backward()
         optimiser.step()
     sessions = drawers.draw_sessions(life, [0], 300, split_generator("test", 1), "test", dealt=(5,))
     wrong = agent(drawers.pictures("test")[sessions.card], sessions)[0].argmax(-1) != sessions.button

@@ -53,7 +53,9 @@ def test_a_session_is_what_happens_to_the_drawers():
             if place < 11:
                 assert drawn.drawer[session, 8 + place] == asked  # the refill
                 inside[asked] = 8 + place
+    cards = drawers.pictures("train")[drawn.card]
     card = drawn.card.gather(1, drawn.holds)
+    assert torch.equal(drawers.opened(cards, drawn), drawers.pictures("train")[card])
     row, position = card // 8, card % 8
     assert torch.equal(position, life().positions[0].expand_as(position))
     assert torch.equal(row // drawers.PER_DIGIT["train"], life().digits[0][drawn.classes])

@@ -2,6 +2,7 @@
 
 from .controller import *
 from .demo import *
+from .drawers import *
 from .exam import *
 from .memory import *
 from .meta import *
