@@ -17,7 +17,11 @@ NUMPY = (np.ndarray, np.generic)
 
 
 def taken_apart(
-    name: str, experiences: Any, form: Form | None = None, arrays: Sequence[np.ndarray] | None = None, single=False
+    name: str,
+    experiences: Any,
+    form: Form | None = None,
+    arrays: Sequence[np.ndarray] | None = None,
+    single: bool = False,
 ) -> tuple[Form, list[np.ndarray]]:
     """Return (form, columns) of experiences, or of a `single` one, as columns of length 1.
 

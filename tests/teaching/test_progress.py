@@ -4,13 +4,16 @@ import io
 import sys
 from types import SimpleNamespace
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
 
 from neuralmem.teaching import progress as module
 from neuralmem.teaching.progress import progress, watched
+
+pytest.importorskip("nbformat")
+pytest.importorskip("nbclient")
+import nbformat
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 SLOW = "import time\nfrom neuralmem.teaching.progress import progress\n"
 SLOW += "for i in progress(range(3), 'training'): time.sleep(0.5)"

@@ -6,11 +6,13 @@ import time
 
 import pytest
 from conftest import ROOT
-from jupyter_client.manager import start_new_kernel
 
 import neuralmem
 from neuralmem.doctor import installed_version
 from neuralmem.teaching.start import USED, ready
+
+pytest.importorskip("jupyter_client")
+from jupyter_client.manager import start_new_kernel
 
 ANATOMY = (ROOT / "tests" / "book" / "test_anatomy.py").read_text(encoding="utf-8")
 FIRST = ANATOMY.split('START = """')[1].split('"""')[0]

@@ -3,10 +3,13 @@
 import base64
 import io
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from PIL import Image
+
+pytest.importorskip("nbformat")
+pytest.importorskip("nbclient")
+import nbformat
+from nbclient import NotebookClient
 
 DRAW = "from neuralmem.teaching.figures.style import new_figure\nfigure, ax = new_figure(5, 2)\nfigure"
 

@@ -7,7 +7,7 @@ document.addEventListener("DOMContentLoaded", function () {
     storeFields: ["page", "title", "text", "url", "term"],
     searchOptions: { boost: { term: 8, title: 4, page: 2 }, prefix: true, fuzzy: 0.1, combineWith: "AND",
       // A chapter explains, the package's pages list: what explains comes first.
-      boostDocument: function (id, term, stored) { return stored.url.includes("appendices/api") ? 0.3 : /appendices\/(?!.*#term-)/.test(stored.url) ? 0.5 : 1; },
+      boostDocument: function (id, term, stored) { return stored.url.includes("appendices/api") ? 0.3 : /appendices\/(?!.*#term-)/.test(stored.url) ? 0.2 : 1; },
     },
   });
   index.addAll(window.SECTIONS);
