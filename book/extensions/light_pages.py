@@ -3,19 +3,15 @@
 After the build, each page loses what it does not need (a megabyte of icon scripts beside the icon font, the launcher of
 a service that this book does not use, repeated tags, translations), and gains a description and what helpers of the
 blind ask for. The frames of explorers move from the page into files of their own, so that the text is there before the
-pictures; where they are heavy, each holds only what differs from the frame shown first, which lies below it.
+pictures.
 """
 
 import base64
-import io
 import json
 import re
 import shutil
 from html import escape, unescape
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
 
 UNUSED = [
     r"\s*<!-- So that users can add custom icons -->",
@@ -37,8 +33,6 @@ ROLES = [
     (r'class="bd-sidebar-primary bd-sidebar', r'role="region" aria-label="Book" \g<0>'),
 ]
 """What the theme, docutils and pandas write, and what stands there instead, for those who hear the page."""
-MOST_BYTES, UNSEEN = 240 * 1024, 16
-"""Frames that together hold more are stored as differences; by so many of 255 steps a colour may be off in them."""
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 EXPLORER = re.compile(
     r'(<div class="explorer" data-explorer="(?P<key>\w+)".*?<img src=")(?P<first>data:[^"]*)'
@@ -72,23 +66,6 @@ def describe(page, title):
     return page.replace("<title>", lines + "<title>", 1)
 
 
-def differences(frames, first):
-    """Return the frames as pictures that are transparent where they equal the first one, which stays as it is."""
-    ground = np.asarray(Image.open(io.BytesIO(first)).convert("RGB")).astype(int)
-    made = []
-    for frame in frames:
-        drawn = np.asarray(Image.open(io.BytesIO(frame)).convert("RGB")).astype(int)
-        if frame == first or drawn.shape != ground.shape:
-            made.append(frame)
-            continue
-        differs = abs(drawn - ground).max(axis=2) > UNSEEN
-        layers = np.dstack([drawn * differs[..., None], 255 * differs]).astype(np.uint8)
-        file = io.BytesIO()
-        Image.fromarray(layers).save(file, "WEBP", lossless=True, exact=True, method=4, quality=90)
-        made.append(file.getvalue())
-    return made
-
-
 def take_out_frames(page, folder, root):
     """Return the page's HTML with its explorers' frames written to files in `folder`; `root` leads there from it."""
 
@@ -97,13 +74,9 @@ def take_out_frames(page, folder, root):
         frames = [base64.b64decode(frame) for frame in json.loads(match["frames"])]
         first = json.loads(match["frames"]).index(match["first"].removeprefix("data:image/webp;base64,"))
         names = [f"{root}_static/explorers/{match['key']}-{number}.webp" for number in range(len(frames))]
-        below = ""
-        if sum(map(len, frames)) > MOST_BYTES:
-            frames = differences(frames, frames[first])
-            below = f'" style="background-image: url({names[first]}); background-size: 100% 100%'
         for name, frame in zip(names, frames, strict=True):
             (folder / Path(name).name).write_bytes(frame)
-        return match[1] + names[first] + below + '" loading="lazy' + match[4] + json.dumps(names) + match[6]
+        return match[1] + names[first] + '" loading="lazy' + match[4] + json.dumps(names) + match[6]
 
     return EXPLORER.sub(write, page)
 

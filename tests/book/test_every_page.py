@@ -23,9 +23,6 @@ THEMES_OWN = {
 }
 """Findings of axe in what Sphinx and its theme write and we cannot change from a style sheet."""
 
-STORED_BEFORE = {"book/03_controller", "book/04_replay"}
-"""Chapters whose pictures were stored before they were sharp; they become so when the chapter is executed again."""
-
 FIRST_PAINT = """new MutationObserver(() => {
   if (document.body && window.firstTheme === undefined) window.firstTheme = document.documentElement.dataset.theme;
 }).observe(document, {childList: true, subtree: true})"""
@@ -123,8 +120,6 @@ def test_no_reader_meets_a_fault(entry, scheme, browser, html_root, served):
         ground = sum(map(float, re.findall(r"[\d.]+", theme[1])[:3])) / 3
         faults["first colours"] = [] if theme[0] == scheme and (ground < 100) == (scheme == "dark") else [str(theme)]
         looked_at(page, faults, "at 1300 px", 1300, ("cut", CUT), ("blurred", BLURRED))
-        if entry in STORED_BEFORE:
-            del faults["blurred at 1300 px"]
         faults["mathematics"] = page.evaluate(UNDRAWN)
         faults["formulas in the tab order"] = page.evaluate(FORMULAS_IN_TAB_ORDER)
         page.evaluate(OPEN_ALL)
