@@ -31,6 +31,16 @@ CUT = """() => [...document.querySelectorAll(
   '.bd-article pre, .bd-article .cell_output .output, .bd-article mjx-container[display], .bd-article table')]
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
   .map(e => `${e.tagName} ${e.className}, ${e.scrollWidth - e.clientWidth} px: ${e.textContent.trim().slice(0, 50)}`)"""
+BROKEN = """() => [...document.querySelectorAll('.bd-article th')].filter(e => {
+    const words = e.textContent.trim().split(/[-\\s_]+/), style = getComputedStyle(e)
+    const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
+    const ruler = document.createElement('span')
+    ruler.style.cssText = `position: absolute; white-space: nowrap; font: ${style.font}`
+    document.body.append(ruler)
+    const widest = Math.max(...words.map(word => { ruler.textContent = word; return ruler.offsetWidth }))
+    ruler.remove()
+    return e.checkVisibility() && !e.querySelector('mjx-container, code') && room < widest - 1
+  }).map(e => e.textContent.trim().slice(0, 30))"""
 SIDEWAYS = """() => {
   const root = document.scrollingElement, width = document.documentElement.clientWidth
   if (root.scrollWidth <= width) return []
@@ -119,7 +129,7 @@ def test_no_reader_meets_a_fault(entry, scheme, browser, html_root, served):
         theme = page.evaluate("() => [window.firstTheme, getComputedStyle(document.body).backgroundColor]")
         ground = sum(map(float, re.findall(r"[\d.]+", theme[1])[:3])) / 3
         faults["first colours"] = [] if theme[0] == scheme and (ground < 100) == (scheme == "dark") else [str(theme)]
-        looked_at(page, faults, "at 1300 px", 1300, ("cut", CUT), ("blurred", BLURRED))
+        looked_at(page, faults, "at 1300 px", 1300, ("cut", CUT), ("blurred", BLURRED), ("words broken", BROKEN))
         faults["mathematics"] = page.evaluate(UNDRAWN)
         faults["formulas in the tab order"] = page.evaluate(FORMULAS_IN_TAB_ORDER)
         page.evaluate(OPEN_ALL)
@@ -134,7 +144,7 @@ def test_no_reader_meets_a_fault(entry, scheme, browser, html_root, served):
             page.emulate_media(media="print")
             looked_at(page, faults, "in print", 717, ("cut", CUT), ("hidden", NOT_PRINTED), sideways)
         else:
-            looked_at(page, faults, "at 390 px", 390, sideways)
+            looked_at(page, faults, "at 390 px", 390, sideways, ("words broken", BROKEN))
             page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
             looked_at(page, faults, "at 390 px, letters doubled", 390, sideways)
             looked_at(page, faults, "at 1300 px, letters doubled", 1300, sideways)
