@@ -22,6 +22,20 @@ def assert_explains(check, wrong, words, capsys, seeds=range(3)):
         assert "Right.\n" not in said and said.count("\n") == 1, f"more than one verdict: {said}"
 
 
+def undone(*arguments):
+    """The answer that a stub is."""
+    raise NotImplementedError
+
+
+def assert_tells_apart(check, right, wrong, capsys):
+    """The check accepts the right answer, knows a stub, and explains each of at least four `wrong` (answer, words)."""
+    assert_accepts(check, right, capsys)
+    assert not check(undone) and "Not done yet" in capsys.readouterr().out
+    assert len(wrong) >= 4
+    for mistake, words in wrong:
+        assert_explains(check, mistake, words, capsys)
+
+
 def ignoring(answer, place, instead):
     """The answer as it would be if it did not look at its argument number `place` but took `instead`."""
 
