@@ -19,6 +19,9 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from chromium import find_chromium
+
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
 TITLE = "Neural Memory Agents"
@@ -137,17 +140,6 @@ def bound():
     return opening + "".join(links + maths) + f"<style>{STYLE}</style></head><body>{whole}</body></html>", titles
 
 
-def chromium():
-    """Return the path of a Chromium: as the tests find it."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from conftest import find_chromium
-
-    path = find_chromium()
-    if path is None:
-        raise SystemExit("book/pdf.py needs Chromium or Chrome: install one, or set CHROMIUM to its path")
-    return path
-
-
 def starts(reader, titles):
     """Return the number of the sheet on which each article begins, by its anchor."""
     destinations = reader.named_destinations
@@ -180,12 +172,15 @@ def bind(target):
     """Write the PDF to `target`; return the sheet on which each article begins."""
     if not (HTML / "index.html").exists():
         raise SystemExit("the book is not built: run `make book` first")
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit("book/pdf.py needs Chromium or Chrome: install one, or set CHROMIUM to its path")
     text, titles = bound()
     source = HTML / "_bound.html"  # beside the pages, where their pictures and fonts are
     source.write_text(text, encoding="utf-8")
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page()
             page.set_default_timeout(300_000)
             page.goto(source.as_uri())

@@ -2,7 +2,7 @@
 
 import os
 import re
-import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,6 @@ def _no_trace():
     assert process_state() == before
 
 
-
 # The book: anatomy, built pages, browser
 
 
@@ -54,28 +53,26 @@ def html_root():
     return folder
 
 
-def find_chromium():
-    """Return the path of a Chromium: the variable CHROMIUM, or the first found under its usual names, or None."""
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
-    mac = "/Applications/{0}.app/Contents/MacOS/{0}"
-    fixed = [mac.format("Google Chrome"), mac.format("Chromium")]
-    for folder in (os.environ.get("PROGRAMFILES", ""), os.environ.get("PROGRAMFILES(X86)", "")):
-        fixed += [f"{folder}/Google/Chrome/Application/chrome.exe", f"{folder}/Microsoft/Edge/Application/msedge.exe"]
-    found = [os.environ.get("CHROMIUM"), *map(shutil.which, names), *(path for path in fixed if Path(path).exists())]
-    return next((path for path in found if path), None)
-
-
 @pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium. Where none is installed the test is skipped, but never with CI=true."""
+def chromium():
+    """The path of a Chromium. Where none is installed the test is skipped, but never with CI=true."""
+    sys.path.insert(0, str(ROOT / "book"))
+    from chromium import find_chromium  # here, since the package's tests also run without the book
+
     path = find_chromium()
     if path is None:
         message = "no Chromium found: install chromium or Chrome, or set CHROMIUM to its path"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    """A headless Chromium."""
     sync_api = pytest.importorskip("playwright.sync_api")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     arguments += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
     with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=arguments)
+        running = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield running
         running.close()

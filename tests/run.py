@@ -32,7 +32,7 @@ NO_NUMBERS += ["tests/book/test_browser.py", "tests/book/test_anatomy.py", "test
 QUICK = ["tests/test_addressing.py", "tests/test_bank.py", "tests/test_controller.py", "tests/test_metrics.py"]
 QUICK += ["tests/test_replay.py", "tests/test_training.py", "tests/worlds"]
 LAB = "tests/book/test_jupyterlab.py"
-NO_NUMBERS += [LAB, "tests/book/test_plain.py"]
+NO_NUMBERS += [LAB, "tests/book/test_plain.py", "tests/book/test_every_page.py", "tests/book/test_pdf.py"]
 LEAST_COVERAGE = 95
 
 

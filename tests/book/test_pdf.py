@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, chapter_paths, find_chromium, toc_entries
+from conftest import ROOT, chapter_paths, toc_entries
 
 sys.path.insert(0, str(ROOT / "book"))
 
@@ -13,10 +13,8 @@ pypdf = pytest.importorskip("pypdf")
 
 
 @pytest.fixture(scope="module")
-def bound(tmp_path_factory, html_root):
+def bound(tmp_path_factory, html_root, chromium):
     """The PDF that book/pdf.py makes of the built pages, read again, and the sheet on which each article begins."""
-    if find_chromium() is None:
-        pytest.skip("no Chromium found to print with: install chromium or Chrome, or set CHROMIUM to its path")
     pdf = pytest.importorskip("pdf")
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
     # in a process of its own: two browsers cannot be driven from one

@@ -41,6 +41,13 @@ def test_the_counts_are_those_of_the_closing_line(text, status, expected, logs):
     assert job.counts() == expected
 
 
+def test_tests_on_other_processors_need_no_built_page_and_no_browser():
+    asks = re.compile(r"^def \w+\([^)]*\b(html_root|browser|chromium)\b", flags=re.M)
+    paths = [path for path in (ROOT / "tests").rglob("test_*.py") if asks.search(path.read_text(encoding="utf-8"))]
+    left = {path.relative_to(ROOT).as_posix() for path in paths} - set(run.NO_NUMBERS)
+    assert len(paths) >= 6 and not left
+
+
 def job(name, program, **options):
     return run.Job(name, [sys.executable, "-c", program], **options)
 
