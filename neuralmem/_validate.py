@@ -45,6 +45,13 @@ def real(name: str, value: Any, low: float | None = None, high: float | None = N
     return number
 
 
+def positive_real(name: str, value: Any) -> float:
+    """Return `value`, or raise if it is not a finite number above 0."""
+    if real(name, value, low=0) == 0:
+        raise ValueError(f"{name} must be positive, got {value}")
+    return float(value)
+
+
 def boolean(name: str, value: Any) -> bool:
     """Return `value`, Python's or NumPy's, as bool, or raise: a string or a number is not taken for a truth value."""
     if not isinstance(value, bool | np.bool_):

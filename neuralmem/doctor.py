@@ -42,7 +42,7 @@ def examine(
     for name, (lowest, too_new, use) in NEEDS.items():
         found = installed(name)
         lines.append(f"{name} {found or 'missing'}")
-        numbers = tuple(map(int, re.findall(r"\d+", (found or "").split("+")[0])))
+        numbers = numbers_of(found or "")
         if found is None:
             problems.append(f"{name} is missing ({use}): {MEND}")
         elif numbers < lowest:
@@ -50,6 +50,11 @@ def examine(
         elif too_new and numbers >= too_new:
             problems.append(f"{name} {found} is too new ({use}), it must be below {too_new[0]}: {MEND}")
     return lines, problems
+
+
+def numbers_of(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version: "2.13.0+cpu" is (2, 13, 0)."""
+    return tuple(map(int, re.findall(r"\d+", version.split("+")[0])))
 
 
 def installed_version(name: str) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._validate import instance, integer, positive_int, real
+from ._validate import instance, integer, positive_int, positive_real, real
 from .closed_form import ridge
 from .series import Windows
 
@@ -186,13 +186,6 @@ def drifts(losses: np.ndarray, tolerance: float, threshold: float) -> list[int]:
             places.append(place)
             total, least, seen, count = 0.0, 0.0, 0.0, 0
     return places
-
-
-def positive_real(name: str, value: float) -> float:
-    """Return `value`, or raise if it is not a finite number above 0."""
-    if real(name, value, low=0) == 0:
-        raise ValueError(f"{name} must be positive, got {value}")
-    return float(value)
 
 
 def with_one(x: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from . import persistence
-from ._validate import choice, integer, positive_int, real
+from ._validate import choice, integer, positive_int, positive_real, real
 from .agent import ContinualLearningAgent
 from .closed_form import ridge
 from .episodic import fetch, latest
 from .persistence import restore, settings_of, tree_of
-from .prequential import Question, positive_real, with_one
+from .prequential import Question, with_one
 from .replay import KINDS, ExperienceReplay
 
 

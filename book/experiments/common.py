@@ -50,6 +50,12 @@ def seeds_done(name, **facts):
     return {run["seed"] for run in stored_runs(name, **facts)}
 
 
+def add_runs(name, rows, **about):
+    """Store runs beside those that are stored; `about` as in `complete`."""
+    results = load(name)  # read anew: another process may have stored a run meanwhile
+    store(name, results | about | {"runs": [*results.get("runs", []), *rows]})
+
+
 def complete(name, plan, run, **about):
     """Make the runs of `plan` that are not stored, and store each at once beside those that are.
 
@@ -59,9 +65,7 @@ def complete(name, plan, run, **about):
     for facts in plan:
         if stored_runs(name, **facts):
             continue
-        row = facts | run(**facts)
-        results = load(name)  # read anew: another process may have stored a run meanwhile
-        store(name, results | about | {"runs": [*results.get("runs", []), row]})
+        add_runs(name, [facts | run(**facts)], **about)
         print(*facts.values(), "stored", flush=True)
     return stored_runs(name)
 

@@ -246,8 +246,7 @@ def main():
         missing = [run for run in group.runs() if not common.stored_runs("drawers", **run)]
         if missing:
             rows = [run | row for run, row in zip(missing, run_group(group, missing), strict=True)]
-            results = common.load("drawers")  # read anew: another process may have stored runs meanwhile
-            common.store("drawers", results | command | {"runs": [*results.get("runs", []), *rows]})
+            common.add_runs("drawers", rows, **command)
             print(*group[:5], f"{rows[0]['seconds']} s a life", flush=True)
 
 

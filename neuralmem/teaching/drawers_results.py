@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..metrics import paired_difference
 from .figures.drawers import errors_as_bars, errors_by_card_age, winners_map
-from .tables import ResultTable, results_table
+from .tables import ResultTable, difference_text, results_table
 
 Stored = Mapping[str, Any]  # what results.load("drawers") returns
 ADAPTING = ("ridge", "in context", "Meta-SGD", "centroid")
@@ -32,11 +32,10 @@ UNTRAINED: dict[str, Any] = {"memory": "table", "schooling": "untrained", "repla
 
 def runs(stored: Stored, **facts: Any) -> list[dict]:
     """The runs of which the facts hold, by seed; what is not said is as in USUAL. Raises ValueError where none is."""
-    wanted = USUAL | facts
-    found = [run for run in stored["runs"] if all(run[name] == value for name, value in wanted.items())]
+    found = _matching(stored, facts)
     if not found:
-        raise ValueError(f"facts must be those of a stored run, got {wanted}")
-    return sorted(found, key=lambda run: run["seed"])
+        raise ValueError(f"facts must be those of a stored run, got {USUAL | facts}")
+    return found
 
 
 def samples(
@@ -56,8 +55,14 @@ def of_rival(name: str) -> dict[str, Any]:
 
 def has(stored: Stored, **facts: Any) -> bool:
     """Whether such runs are stored; facts as in `runs`."""
+    return bool(_matching(stored, facts))
+
+
+def _matching(stored, facts):
+    """The runs of which the facts hold, by seed, maybe none."""
     wanted = USUAL | facts
-    return any(all(run[name] == value for name, value in wanted.items()) for run in stored["runs"])
+    found = [run for run in stored["runs"] if all(run[name] == value for name, value in wanted.items())]
+    return sorted(found, key=lambda run: run["seed"])
 
 
 def present(stored: Stored) -> dict[str, dict[str, Any]]:
@@ -159,8 +164,7 @@ def differences_table(stored: Stored, code: str = "free") -> ResultTable:
                 percent(samples(stored, where, 5, "6-9", known, code=code, **of_rival(name)))
                 for name in (first, second)
             )
-            mean, half = paired_difference(one, other)
-            row[column] = f"{mean:+.1f} ± {half:.1f}".replace("-", "−")
+            row[column] = difference_text(one, other, 1)
     caption = f"Differences by seed in points, with 95 % intervals; {code} code dealt wholly anew, after 6 to 9"
     return results_table(rows, caption, corner="")
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from ..metrics import confidence_interval
 from ..worlds.rooms import Drive, Lives, Past, Transitions
 from .figures import (
     agents_on_returns,
@@ -18,7 +17,7 @@ from .figures import (
     part_map,
     since_entering,
 )
-from .tables import ResultTable, results_table
+from .tables import ResultTable, difference_text, results_table
 
 Stored = Mapping[str, Any]  # what results.load("rooms") returns
 TRUTH, OURS, LAST, TABLE = "true physics", "memory + meta", "last + meta", "table + least squares"
@@ -64,10 +63,9 @@ def returns_table(stored: Stored) -> ResultTable:
     ours, rows = samples(stored, "core", OURS, "cost"), {}
     for name in sorted(agents(stored, "core"), key=lambda name: samples(stored, "core", name, "cost").mean()):
         costs = samples(stored, "core", name, "cost")
-        mean, half = confidence_interval(costs - ours)
         rows[name] = {
             "cost on returns": costs,
-            "more than ours, by seed": "" if name == OURS else f"{mean:+.2f} ± {half:.2f}".replace("-", "−"),
+            "more than ours, by seed": "" if name == OURS else difference_text(costs, ours, 2),
             "upright": float(samples(stored, "core", name, "upright").mean()),
             "steps to recover": float(samples(stored, "core", name, "recovery").mean()),
             "first error": "0" if name == TRUTH else samples(stored, "core", name, "error")[:, 0],

@@ -1,12 +1,11 @@
 """What the first cell of a chapter does: say in one line what is missing, and explain a name that is not there yet."""
 
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import neuralmem
-from neuralmem.doctor import NEEDS, installed_version
+from neuralmem.doctor import NEEDS, installed_version, numbers_of
 
 from .progress import shell
 
@@ -20,13 +19,13 @@ def ready(version: str, installed: Callable[[str], str | None] = installed_versi
     `version` is the oldest `neuralmem` that the chapter runs with; `installed(name)` gives a distribution's version or
     None. In a notebook, an unknown name is explained from now on (`explain`).
     """
-    if _numbers(neuralmem.__version__) < _numbers(version):
+    if numbers_of(neuralmem.__version__) < numbers_of(version):
         raise ImportError(f"neuralmem {neuralmem.__version__} is too old for this chapter, which needs {version}")
     for name in USED:
         found, lowest = installed(name), NEEDS[name][0]
         if found is None:
             raise ImportError(f"{name} is missing")
-        if _numbers(found) < lowest:
+        if numbers_of(found) < lowest:
             raise ImportError(f"{name} {found} is too old, this book needs {'.'.join(map(str, lowest))}")
     reader = shell()
     if reader is not None:
@@ -42,8 +41,3 @@ def explain(reader: Any, kind: type, error: NameError, trace: Any, tb_offset: in
             "(Menu Run, Run All Above Selected Cell.)",
             file=sys.stderr,
         )
-
-
-def _numbers(version):
-    """The numbers of a version: "2.13.0+cpu" is (2, 13, 0)."""
-    return tuple(map(int, re.findall(r"\d+", version.split("+")[0])))

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..metrics import confidence_interval, paired_difference
+from ..metrics import paired_difference
 from ..prequential import Report
 from ..series import Windows
 from .figures import errors_over_time, rules_by_stream, window_choice
-from .tables import ResultTable, results_table
+from .tables import ResultTable, difference_text, results_table
 
 Stored = Mapping[str, Any]  # what results.load("streams") returns
 OURS, BOUND = "memory + network + replay", "linear, best in hindsight"
@@ -33,7 +33,7 @@ def report_table(report: Report, unit: str = "", caption: str = "") -> ResultTab
     for name, group in groups.items():
         values: dict[str, Any] = {f"mean error{unit and f', {unit}'}": np.array([row.mean() for row in group])}
         if plain is not None and name != LAST:
-            values["less than the last value's, by piece"] = _signed(plain, _pieces(np.mean(group, 0)))
+            values["less than the last value's, by piece"] = difference_text(plain, _pieces(np.mean(group, 0)), 3)
         rows[name] = values
     return results_table(rows, caption or f"{len(report.answers)} questions", corner="rule")
 
@@ -124,8 +124,3 @@ def _row(run, rule):
 
 def _pieces(losses, count=12):
     return np.array([part.mean() for part in np.array_split(losses, count)])
-
-
-def _signed(plain, pieces):
-    mean, half = confidence_interval(plain - pieces)
-    return f"{mean:+.3f} ± {half:.3f}".replace("-", "−")

@@ -14,9 +14,9 @@ try:
 except ImportError as error:
     raise ImportError(f"tables need {error.name}: python -m pip install 'neuralmem[book]'") from error
 
-from ..metrics import confidence_interval
+from ..metrics import confidence_interval, paired_difference
 
-__all__ = ["ResultTable", "results_table"]
+__all__ = ["ResultTable", "difference_text", "results_table"]
 
 
 class ResultTable:
@@ -89,6 +89,12 @@ def _cell(value: Any, digits: int) -> tuple[str, float | None]:
         return _number(float(samples[0]), digits), float(samples[0])
     mean, half = confidence_interval(samples)
     return f"{_number(float(mean), digits)} ± {_number(float(half), digits)}", float(mean)
+
+
+def difference_text(first: np.ndarray, second: np.ndarray, digits: int) -> str:
+    """The difference first - second of samples (seeds,), paired, for a cell: its sign, its mean and its half-width."""
+    mean, half = paired_difference(first, second)
+    return f"{mean:+.{digits}f} ± {half:.{digits}f}".replace("-", "−")
 
 
 def _number(value: float, digits: int) -> str:

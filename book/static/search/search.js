@@ -6,8 +6,12 @@ document.addEventListener("DOMContentLoaded", function () {
     fields: ["term", "title", "page", "text"],
     storeFields: ["page", "title", "text", "url", "term"],
     searchOptions: { boost: { term: 8, title: 4, page: 2 }, prefix: true, fuzzy: 0.1, combineWith: "AND",
-      // A chapter explains, the package's pages list: what explains comes first.
-      boostDocument: function (id, term, stored) { return stored.url.includes("appendices/api") ? 0.3 : /appendices\/(?!.*#term-)/.test(stored.url) ? 0.2 : 1; },
+      // A chapter and a term explain, the package's pages and the other appendices list: what explains comes first.
+      boostDocument: function (id, term, stored) {
+        if (stored.url.includes("appendices/api")) return 0.3;
+        if (stored.url.includes("appendices/") && !stored.url.includes("#term-")) return 0.2;
+        return 1;
+      },
     },
   });
   index.addAll(window.SECTIONS);

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from ...metrics import confidence_interval
+from ..progress import shell
 
 __all__ = [
     "COLOURS",
@@ -61,9 +61,9 @@ def _png(figure):
 
 def _show_sharp():
     """Register the sharp picture with IPython, if it runs: the coarse one that pyplot registers would come first."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None:
-        shell.display_formatter.formatters["image/png"].for_type(BookFigure, _png)
+    reader = shell()
+    if reader is not None:
+        reader.display_formatter.formatters["image/png"].for_type(BookFigure, _png)
 
 
 def picture(figure: Figure, format: str = "PNG", colours: int = 256, **options: Any) -> bytes:
