@@ -1,5 +1,6 @@
 """Every chapter has the anatomy of a chapter: what a reader may rely on from page to page."""
 
+import ast
 import re
 import sys
 from statistics import median
@@ -145,6 +146,15 @@ def test_code_cells_are_many_and_short(path):
         imports = [line for line in code_lines(cell) if re.match(r"(import|from) ", line)]
         most = 13 if "hide-input" in tags(cell) else 6  # a folded cell is not in the reader's way
         assert len(imports) <= most, f"{len(imports)} lines of imports: {imports}"
+
+
+def test_no_comprehension_holds_another(path):
+    kinds = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    for cell in read(path).cells:
+        nodes = list(ast.walk(ast.parse(cell.source))) if cell.cell_type == "code" else []
+        for outer in [node for node in nodes if isinstance(node, kinds)]:
+            held = [node for node in ast.walk(outer) if isinstance(node, kinds)]
+            assert held == [outer] and len(outer.generators) == 1, ast.unparse(outer)
 
 
 def test_the_first_cell_says_what_is_missing(path):
