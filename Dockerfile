@@ -6,6 +6,6 @@ WORKDIR /home/reader
 RUN pip install --no-cache-dir -r requirements.txt
 RUN useradd reader && chown -R reader /home/reader
 USER reader
-RUN jupyter trust book/*.ipynb
+RUN jupyter trust book/*.ipynb book/appendices/*.ipynb
 EXPOSE 8888
-CMD ["jupyter", "lab", "--ip=0.0.0.0", "--no-browser", "--LabApp.default_url=/lab/tree/book/index.ipynb"]
+CMD ["jupyter", "lab", "--ip=0.0.0.0", "--no-browser", "--LabApp.default_url=/lab/tree/book/index.ipynb", "--LabApp.app_settings_dir=book/jupyterlab"]

@@ -28,7 +28,8 @@ test: environment
 run: environment
 	@echo "Opens book/index.ipynb; its address is printed below. In a container: make run ARGS=\"--ip=0.0.0.0 --no-browser\""
 	@$(BIN)/jupyter trust book/*.ipynb book/appendices/*.ipynb >/dev/null
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/book/index.ipynb $(ROOT) $(ARGS)
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/book/index.ipynb --LabApp.app_settings_dir=book/jupyterlab \
+	  $(ROOT) $(ARGS)
 
 execute: environment
 	$(ONE_THREAD) $(BIN)/python book/execute.py $(ARGS)

@@ -1,6 +1,6 @@
 """Sphinx extension: chapters are written in plain Markdown, which every viewer shows; here it becomes directives.
 
-Before a notebook is parsed, its Markdown is read as follows (the whole form stands in CONTRIBUTING.md):
+Before a notebook or an appendix is parsed, its Markdown is read as follows (the whole form stands in CONTRIBUTING.md):
 
     <a id="eq-ch6-plan"></a>       a label for the equation, the caption or the heading in the next line
     > **In this chapter** ...      a block quote that begins with a bold line: an admonition
@@ -10,6 +10,7 @@ Before a notebook is parsed, its Markdown is read as follows (the whole form sta
     ### Exercise 6.1: ...          an exercise, to the end of its cell
     <details><summary>Hint...      a dropdown
     #### Solution of exercise 6.1  a solution, up to the next heading of a higher level
+    **cue**: ...                   below an anchor, in an appendix: a term and what it means
 
 The numbers in the source are for readers of the notebook (`book/execute.py` keeps them right); the page counts itself.
 """
@@ -29,6 +30,7 @@ EXERCISE = re.compile(
     ANCHOR + r"### Exercise [\d.]+: (?P<title>[^\n]+)\n+(?P<body>.*?)\s*(?=\Z|^#{2,4} )", flags=re.M | re.S
 )
 DETAILS = re.compile(r"<details><summary>(?P<title>[^\n]*?)</summary>\n\n(?P<body>.*?)\n\n</details>", flags=re.S)
+TERM = re.compile(ANCHOR + r"\*\*(?P<term>[^*\n]+)\*\*: (?P<text>[^\n]+)\n*")
 SOLUTION = re.compile(r"^#### Solution of exercise [\d.]+$", flags=re.M)
 HEADING = re.compile(rf"(?:{ANCHOR})?^#{{1,3}} ", flags=re.M)
 CODE = re.compile(r"(^(`{3,})[^`].*?^\2|(?<!`)(`+)(?!`).+?(?<!`)\3(?!`))", flags=re.M | re.S)
@@ -64,13 +66,7 @@ def address_of(key, fields):
 def term_of_anchor():
     """Return a map from the anchor of each term of the glossary to the term."""
     glossary = (BOOK / "appendices" / "glossary.md").read_text(encoding="utf-8")
-    terms = re.findall(r"^([^\s`#].*)\n  \S", glossary, flags=re.M)
-    return {anchor_of(term): term for term in terms}
-
-
-def anchor_of(term):
-    """Return the anchor that Sphinx gives to a term."""
-    return "term-" + re.sub(r"[^A-Za-z0-9]+", "-", term).strip("-")
+    return {match["label"]: match["term"] for match in TERM.finditer(glossary)}
 
 
 def with_roles(text, keys, terms):
@@ -92,7 +88,7 @@ def _roles(text, keys, terms):
         place, _, label = address.partition("#")
         if address in keys and re.search(r" \(\d{4}\)$", shown):
             return "{cite:t}`" + keys[address] + "`"
-        if place == "glossary.md" and label in terms:
+        if place in ("", "glossary.md") and label in terms:
             term = terms[label]
             return "{term}`" + (term if shown == term else f"{shown} <{term}>") + "`"
         kind = label.split("-")[0] if place == "" or place.endswith(".ipynb") else ""
@@ -133,6 +129,13 @@ def with_directives(text):
     text = EQUATION.sub(lambda match: f"$$\n{match['body']}\n$$ ({match['label']})", text)
     text = DETAILS.sub(lambda match: f":::{{dropdown}} {match['title']}\n{match['body']}\n:::", text)
     return EXERCISE.sub(exercise, text).strip()
+
+
+def with_glossary(text):
+    """Return the Markdown of an appendix with the terms that it explains, if any, as a glossary."""
+    entries = [f"{match['term']}\n  {match['text']}" for match in TERM.finditer(text)]
+    listed = "```{glossary}\n" + "\n\n".join(entries) + "\n```\n"
+    return TERM.sub("", text).rstrip() + "\n\n" + listed if entries else text
 
 
 def captioned(notebook):
@@ -190,7 +193,9 @@ def directives(notebook, keys, terms, references=True):
 
 
 def read(app, docname, source):
-    """Turn the text of a notebook into the one that is parsed."""
+    """Turn the text of a notebook, or of an appendix in Markdown, into the one that is parsed."""
+    if docname.startswith("book/appendices/") and str(app.env.doc2path(docname)).endswith(".md"):
+        source[0] = with_glossary(with_roles(source[0], key_of_address(), term_of_anchor()))
     if str(app.env.doc2path(docname)).endswith(".ipynb"):
         notebook = nbformat.reads(source[0], as_version=4)
         chapter = bool(re.fullmatch(r"book/\d\d_\w+", docname))

@@ -184,6 +184,16 @@ def test_a_chapter_reads_well(path, opened):
     assert "_solution(" not in shown and not any("Solution:" in text for text in seen["texts"])
 
 
+def test_a_term_leads_to_what_it_means(opened):
+    """The glossary opens as text and not as its source, with its links and without raw syntax."""
+    page = opened("02_bank").page
+    page.locator('.jp-Notebook a[href*="glossary.md"][href$="#term-weighting"]').first.click()
+    glossary = page.locator(".jp-MarkdownViewer .jp-RenderedMarkdown")
+    glossary.locator('[id="term-weighting"], [data-jupyter-id="term-weighting"]').wait_for(state="attached")
+    assert "A row of numbers, one for each slot" in glossary.inner_text()
+    assert not SYNTAX.search(glossary.inner_text()) and glossary.locator("strong").count() > 50
+
+
 def source_of(explorer):
     return explorer.locator("img").first.get_attribute("src")
 

@@ -13,17 +13,23 @@ from pybtex.richtext import Text
 
 sys.path.insert(0, str(ROOT / "book"))
 sys.path.insert(0, str(ROOT / "book" / "extensions"))
+from numbering import LINK as NUMBERED
 from numbering import numbered, numbers
-from plain_notebooks import LINK, bare, directives, key_of_address, term_of_anchor
+from plain_notebooks import LINK, bare, directives, key_of_address, term_of_anchor, with_glossary, with_roles
 
 NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 SYNTAX = re.compile(r"^\s*(:{3,}|:[\w-]+: |\([\w-]+\)=$|%|\{[\w:-]+\})|\{[\w:-]+\}\s*<code>|\$\$ ?\([\w-]+\)")
 MOST_LINES = 3
+APPENDICES = [ROOT / "book" / "appendices" / f"{name}.md" for name in ("api", "glossary", "notation", "teaching")]
+APPENDICES.append(ROOT / "book" / "appendices" / "troubleshooting.md")
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+every_text = pytest.mark.parametrize("path", NOTEBOOKS + APPENDICES, ids=lambda path: path.stem)
 
 
 def markdown(path):
+    if path.suffix == ".md":
+        return [path.read_text(encoding="utf-8")]
     cells = nbformat.read(path, as_version=4).cells
     return [cell.source for cell in cells if cell.cell_type == "markdown"]
 
@@ -45,13 +51,33 @@ def test_lines_of_syntax_are_found():
     assert not lines_of_syntax("A dict is `{a}`, a set {1}.\n\n```python\nx = {}\n```\n\n$$\n\\frac{a}{b}\n$$")
 
 
-@every_notebook
+@every_text
 def test_a_plain_renderer_shows_next_to_no_syntax(path):
     found = [line for text in markdown(path) for line in lines_of_syntax(text)]
-    assert len(found) <= MOST_LINES, found
+    assert len(found) <= (MOST_LINES if path.suffix == ".ipynb" else 0), found
 
 
-@every_notebook
+@every_text
+def test_no_list_of_definitions_is_left(path):
+    """A plain renderer runs a term and its ": definition" into one line."""
+    assert not re.search(r"^\S.*\n: ", "\n".join(markdown(path)), flags=re.M)
+
+
+def test_an_anchor_of_the_glossary_is_the_one_that_the_page_gives():
+    terms = term_of_anchor()
+    assert len(terms) > 50
+    for anchor, term in terms.items():
+        assert anchor == "term-" + re.sub(r"[^A-Za-z0-9]+", "-", term).strip("-")
+
+
+@pytest.mark.parametrize("path", APPENDICES, ids=lambda path: path.stem)
+def test_an_appendix_has_the_numbers_of_the_chapters(path):
+    for link in NUMBERED.finditer(markdown(path)[0]):
+        number = numbers(nbformat.read(path.parent / link[3], as_version=4))[link[4]]
+        assert link[0] == link[1] + number + link[2], f"{link[4]} is {number}"
+
+
+@every_text
 def test_what_the_text_refers_to_is_there_once(path):
     text = "\n".join(markdown(path))
     anchors = re.findall(r'<a id="([\w-]+)"></a>', text)
@@ -62,7 +88,7 @@ def test_what_the_text_refers_to_is_there_once(path):
             continue
         target = (path.parent / place).resolve() if place else path
         assert target.exists(), link[0]
-        if bare(link["address"]).startswith("glossary.md#"):
+        if bare(link["address"]).startswith("glossary.md#") or path.stem == "glossary" and label and not place:
             assert label in term_of_anchor(), link[0]
         elif label and target.suffix == ".ipynb":
             assert f'<a id="{label}"></a>' in "\n".join(markdown(target)), link[0]
@@ -79,7 +105,7 @@ def author_and_year(entry):
     return " and ".join(names), entry.fields["year"]
 
 
-@every_notebook
+@every_text
 def test_a_citation_names_the_authors_and_the_year_of_its_work(path):
     works, keys = parse_file(str(ROOT / "book" / "references.bib")).entries, key_of_address()
     assert set(keys.values()) == set(works), "two works have one address"
@@ -228,6 +254,13 @@ A {term}`key strength`, {term}`strong <key strength>`.
 @pytest.mark.parametrize(("plain", "directive"), [form.split("\n=>\n") for form in FORMS.strip().split("\n--\n")])
 def test_plain_text_becomes_directives(plain, directive):
     assert [cell.source for cell in read(plain)] == [directive]
+
+
+def test_an_explained_term_becomes_an_entry_of_the_glossary():
+    plain = '# Words\n\n<a id="term-a-b"></a>\n**a b**: One [c](#term-c).\n\n<a id="term-c"></a>\n**c**: Two.\n'
+    made = with_glossary(with_roles(plain, {}, {"term-a-b": "a b", "term-c": "c"}))
+    assert made == "# Words\n\n```{glossary}\na b\n  One {term}`c`.\n\nc\n  Two.\n```\n"
+    assert with_glossary("# No terms\n\n**bold**: text\n") == "# No terms\n\n**bold**: text\n"
 
 
 def test_a_caption_below_a_cell_is_the_cells_own():
