@@ -101,7 +101,7 @@ def errors_by_card_age(found: Mapping[str, ArrayLike], ages: Sequence[str]) -> F
         ax.plot(range(len(ages)), mean, marker=marker, markersize=5, color=colour, label=name)
         ax.fill_between(range(len(ages)), mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
     ax.set_xticks(range(len(ages)), ages)
-    ax.set(xlabel="age of the card, in cards stored since", ylabel="wrong answers in a hundred", ylim=(0, 100))
+    ax.set(xlabel="age of the card, in cards stored since", ylabel="wrong answers in a hundred", ylim=(0, 80))
     ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
 
