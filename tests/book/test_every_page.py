@@ -56,6 +56,10 @@ BLURRED = """async () => {
   return images.filter(e => e.naturalWidth < 1.9 * e.clientWidth)
     .map(e => `${(e.naturalWidth / e.clientWidth).toFixed(2)} px: ${e.alt.slice(0, 60)}`)
 }"""
+SQUEEZED = """() => [...document.querySelectorAll('.bd-article img')]
+  .filter(e => e.checkVisibility() && e.naturalHeight)
+  .filter(e => Math.abs(e.clientWidth * e.naturalHeight / (e.clientHeight * e.naturalWidth) - 1) > 0.02)
+  .map(e => `${e.clientWidth} x ${e.clientHeight}: ${e.alt.slice(0, 60)}`)"""
 UNREACHABLE = """() => [...document.querySelectorAll('.bd-article *')].filter(e => {
     const style = getComputedStyle(e)
     return /auto|scroll/.test(style.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.checkVisibility()
@@ -138,11 +142,12 @@ def test_no_reader_meets_a_fault(entry, scheme, browser, html_root, served):
         sideways = ("sideways", SIDEWAYS)
         if scheme == "light":
             looked_at(page, faults, "at 320 px", 320, sideways)
-            looked_at(page, faults, "at 360 px", 360, sideways)
+            looked_at(page, faults, "at 360 px", 360, sideways, ("squeezed", SQUEEZED))
             page.wait_for_timeout(400)  # the script waits a little until the window has its size
             faults["out of the keyboard's reach"] = page.evaluate(UNREACHABLE)
             page.emulate_media(media="print")
-            looked_at(page, faults, "in print", 717, ("cut", CUT), ("hidden", NOT_PRINTED), sideways)
+            printed = ("cut", CUT), ("hidden", NOT_PRINTED), ("squeezed", SQUEEZED), sideways
+            looked_at(page, faults, "in print", 717, *printed)
         else:
             looked_at(page, faults, "at 390 px", 390, sideways, ("words broken", BROKEN))
             page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")

@@ -48,7 +48,8 @@ def test_tables_compare_by_seed_and_show_what_is_stored(stored):
     assert {*drawers.ADAPTING, drawers.STATIC, drawers.PIXELS, "ideal"} <= set(frame.index)
     mean = 100 * drawers.samples(stored, "old", 0, "0").mean()
     assert frame.loc["ridge", "earlier seasons, usual code, nothing revealed"].startswith(f"{mean:.1f} ±")
-    assert any(name.startswith("attention (5") for name in drawers.memories_table(stored).frame.index)
+    frame = drawers.memories_table(stored).frame
+    assert set(drawers.present(stored)) < set(frame.index) and "DNC, no replay (3 seeds)" in frame.index
     assert "a plain layer, the same sessions" in drawers.features_table(stored).frame.index
 
 
