@@ -9,7 +9,7 @@ from conftest import ROOT
 
 import neuralmem
 from neuralmem.doctor import installed_version
-from neuralmem.teaching.start import USED, ready
+from neuralmem.teaching.start import USED, own_names, ready
 
 pytest.importorskip("jupyter_client")
 from jupyter_client.manager import start_new_kernel
@@ -124,6 +124,57 @@ def test_an_interrupted_cell_leaves_a_notebook_that_says_what_is_missing(kernel)
     assert status == "error" and "KeyboardInterrupt" in shown
     status, shown = notebook.run("print(trained)")
     assert status == "error" and "name 'trained' is not defined" in shown
-    assert "If a cell above makes trained, it has not run to its end" in shown
+    assert "trained is missing because cell [3] was interrupted: run that, and then this." in shown
     assert notebook.run("trained = train(0)\nprint(trained)")[0] == "ok"
     assert notebook.run("print(trained)") == ("ok", "42\n")
+    status, shown = notebook.run("print(untrained)")
+    assert status == "error" and "If a cell above makes untrained, it has not run to its end" in shown
+
+
+def test_what_a_cell_makes_is_what_it_binds_before_it_reads():
+    source = "import torch\nnet = build(size)\nrows |= {1: 2}\nfor seed in seeds:\n    count = seed + count\n"
+    source += "def f():\n    inner = net\nlast = [x for x in net]\nprint(net)\n"
+    assert own_names(source) == ["torch", "net", "seed", "f", "last"]
+    assert own_names("await asyncio.sleep(0)\nafter = 1") == ["after"]
+
+
+def test_no_cell_uses_what_an_interrupted_one_was_making(kernel):
+    """Not even where the cell had run to its end before, and what was there can be had by name."""
+    notebook = kernel()
+    assert notebook.run(FIRST) == ("ok", "")
+    cell = "import time\nnet = list(seen)\ndef tell():\n    print('on', flush=True)\n"
+    cell += "for step in range(3):\n    tell()\n    time.sleep(pause)\n    net.append(step)\nlosses = [1]"
+    assert notebook.run("pause, seen, other = 0, [7], 1") == ("ok", "")
+    assert notebook.run(cell)[0] == "ok"
+    assert notebook.run("pause = 20") == ("ok", "")
+    status, shown = notebook.run(cell, stop="on")
+    assert status == "error" and "What it was making is in half_made: net, step, losses." in shown
+    for name in ("net", "losses"):
+        status, shown = notebook.run(f"print({name})")
+        assert status == "error" and f"{name} is missing because cell [5] was interrupted" in shown
+    assert notebook.run("print(half_made['net'], seen, other, time.time() > 0)") == ("ok", "[7] [7] 1 True\n")
+    assert notebook.run("pause = 0") == ("ok", "")
+    assert notebook.run(cell)[0] == "ok"
+    assert notebook.run("print(net, 'net' in half_made)") == ("ok", "[7, 0, 1, 2] False\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "stop", "missing", "below"),
+    [
+        ("03_controller", "ntm_losses = train(ntm,", "update 50", "ntm", "ntm(ten.inputs"),
+        ("05_maml", "train(starts[name],", "training", "starts", "meta.task_losses(*test"),
+    ],
+)
+def test_a_chapter_goes_on_after_its_training_was_interrupted(name, words, stop, missing, below, kernel):
+    nbformat = pytest.importorskip("nbformat")
+    cells = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4).cells
+    cells = [cell.source for cell in cells if cell.cell_type == "code"]
+    notebook = kernel()
+    training = next(place for place, source in enumerate(cells) if words in source)
+    for source in cells[:training]:
+        status, shown = notebook.run(source)
+        assert status == "ok", shown
+    status, shown = notebook.run(cells[training], stop=stop)
+    assert status == "error" and "run this cell again before the cells below" in shown
+    status, shown = notebook.run(next(source for source in cells[training + 1 :] if below in source))
+    assert status == "error" and f"{missing} is missing because cell [{training + 1}] was interrupted" in shown
