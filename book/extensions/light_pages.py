@@ -2,12 +2,11 @@
 
 After the build, each page loses what it does not need (a megabyte of icon scripts beside the icon font, the launcher of
 a service that this book does not use, repeated tags, translations), and gains a description and what helpers of the
-blind ask for. The frames of explorers move from the page into files of their own, so that the text is there before the
-pictures.
+blind ask for. The pictures of explorers move from the page into files of their own, so that the text is there before
+them.
 """
 
 import base64
-import json
 import re
 import shutil
 from html import escape, unescape
@@ -35,8 +34,8 @@ ROLES = [
 """What the theme, docutils and pandas write, and what stands there instead, for those who hear the page."""
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 EXPLORER = re.compile(
-    r'(<div class="explorer" data-explorer="(?P<key>\w+)".*?<img src=")(?P<first>data:[^"]*)'
-    r'(".*?class="frames">)(?P<frames>\[.*?\])(</script>)',
+    r'(<div class="explorer" data-explorer="(?P<key>\w+)".*?<img src=")data:image/webp;base64,(?P<first>[^"]*)'
+    r'(".*?class="tiles">{"source":")data:image/webp;base64,(?P<tiles>[^"]*)',
     flags=re.S,
 )
 
@@ -66,17 +65,15 @@ def describe(page, title):
     return page.replace("<title>", lines + "<title>", 1)
 
 
-def take_out_frames(page, folder, root):
-    """Return the page's HTML with its explorers' frames written to files in `folder`; `root` leads there from it."""
+def take_out_pictures(page, folder, root):
+    """Return the page's HTML with its explorers' pictures written to files in `folder`; `root` leads there from it."""
 
     def write(match):
         folder.mkdir(parents=True, exist_ok=True)
-        frames = [base64.b64decode(frame) for frame in json.loads(match["frames"])]
-        first = json.loads(match["frames"]).index(match["first"].removeprefix("data:image/webp;base64,"))
-        names = [f"{root}_static/explorers/{match['key']}-{number}.webp" for number in range(len(frames))]
-        for name, frame in zip(names, frames, strict=True):
-            (folder / Path(name).name).write_bytes(frame)
-        return match[1] + names[first] + '" loading="lazy' + match[4] + json.dumps(names) + match[6]
+        for part in ("first", "tiles"):
+            (folder / f"{match['key']}-{part}.webp").write_bytes(base64.b64decode(match[part]))
+        begin = f"{root}_static/explorers/{match['key']}"
+        return f'{match[1]}{begin}-first.webp" loading="lazy{match[4]}{begin}-tiles.webp'
 
     return EXPLORER.sub(write, page)
 
@@ -94,7 +91,7 @@ def finish(app, exception):
             continue
         root = "../" * (len(path.relative_to(out).parts) - 1)
         page = describe(lighten(page), app.config.html_title or app.config.project)
-        path.write_text(take_out_frames(page, out / "_static" / "explorers", root or "./"), encoding="utf-8")
+        path.write_text(take_out_pictures(page, out / "_static" / "explorers", root or "./"), encoding="utf-8")
     for name in FILES:
         (out / "_static" / name).unlink(missing_ok=True)
     for path in (out / "_static").rglob("*.map"):

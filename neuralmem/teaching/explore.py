@@ -1,6 +1,7 @@
 """An interactive figure: alive with a kernel, alive without one, still on paper."""
 
 import base64
+import io
 import itertools
 import json
 import math
@@ -12,9 +13,13 @@ from string import Template
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
-from .figures.style import picture
+from .figures.style import SHARPNESS, pixels
+from .mosaic import COLUMNS, SIDE, mosaic
 from .progress import progress
 
 MOST_FRAMES = 200
@@ -32,6 +37,13 @@ PLAY = '<button type="button">Play</button>'
 
 def _text(value):
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _webp(picture, method):
+    """The bytes of a picture (H, W, 3) as WebP without loss, in base64; `method` is the pains taken, 0 to 6."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "WEBP", lossless=True, quality=100, method=method)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 class Explorer:
@@ -56,37 +68,45 @@ class Explorer:
         frames = math.prod(map(len, self.options.values()))
         return f"Explorer({getattr(self.function, '__name__', 'function')}, {frames} frames)"
 
-    def draw(self, **values: Any) -> tuple[bytes, tuple[int, int], str]:
-        """Call the function: its picture as WebP bytes, its size on the page in pixels, and what is seen in it."""
+    def draw(self, **values: Any) -> tuple[NDArray[np.uint8], str]:
+        """Call the function: its picture, an array (H, W, 3) of bytes, and what is seen in it."""
         figure = self.function(**values)
         if not isinstance(figure, Figure):
             raise TypeError(f"function must return a matplotlib Figure, got {type(figure).__name__} for {values}")
-        drawn = picture(figure, "WEBP", 64, quality=100, method=4)
-        width, height = (round(100 * side) for side in figure.get_size_inches())
+        drawn = pixels(figure)
         plt.close(figure)
         settings = ", ".join(f"{self.names[name]} {_text(value)}" for name, value in values.items())
-        return drawn, (width, height), getattr(figure, "seen", settings)
+        return drawn, getattr(figure, "seen", settings)
 
     def html(self) -> str:
-        """Draw every combination of the options and return the player, a fragment of HTML that needs nothing else."""
+        """Draw every combination of the options and return the player, a fragment of HTML that needs nothing else.
+
+        It holds the picture that is shown first, and the tiles of which a script lays the others.
+        """
         combinations = list(itertools.product(*self.options.values()))
         waiting = progress(combinations, "pictures")
         drawn = [self.draw(**dict(zip(self.options, values, strict=True))) for values in waiting]
-        frames = [base64.b64encode(data).decode() for data, _, _ in drawn]
-        key = sha1("".join([self.label, *self.names.values(), *frames]).encode()).hexdigest()[:10]
         first = combinations.index(tuple(self.start.values()))
-        width, height = drawn[first][1]
+        shown, seen = drawn[first]
+        tiles, changes = mosaic([picture for picture, _ in drawn])
+        laid = _webp(tiles, method=6)
+        key = sha1("".join([self.label, *self.names.values(), laid, json.dumps(changes)]).encode()).hexdigest()[:10]
         return PLAYER.substitute(
             key=key,
             label=escape(self.label),
-            frame=frames[first],
-            width=width,
-            height=height,
-            seen=escape(drawn[first][2]),
+            picture=_webp(shown, method=6),
+            wide=shown.shape[1],
+            high=shown.shape[0],
+            width=shown.shape[1] // SHARPNESS,
+            height=shown.shape[0] // SHARPNESS,
+            seen=escape(seen),
             controls="\n".join(self._control(name, values, key) for name, values in self.options.items()),
             play=PLAY if self.play else "",
-            frames=json.dumps(frames),
-            said=json.dumps([seen for _, _, seen in drawn]).replace("<", "\\u003c"),
+            tiles=laid,
+            side=SIDE,
+            columns=COLUMNS,
+            changes=json.dumps(changes, separators=(",", ":")),
+            said=json.dumps([seen for _, seen in drawn]).replace("<", "\\u003c"),
         )
 
     def _control(self, name, values, key):
@@ -120,8 +140,9 @@ class Explorer:
         def show(_=None):
             values = {name: control.value for name, control in controls.items()}
             try:
-                data, (width, height), seen = self.draw(**values)
-                source = "data:image/webp;base64," + base64.b64encode(data).decode()
+                drawn, seen = self.draw(**values)
+                source = "data:image/webp;base64," + _webp(drawn, method=0)
+                height, width = (side // SHARPNESS for side in drawn.shape[:2])
                 size = f'width="{width}" height="{height}" style="max-width: 100%; height: auto"'
                 alt = escape(f"{self.label} {seen}")
                 shown.value = f'<img src="{source}" alt="{alt}" {size}><p>{escape(seen)}</p>'
@@ -160,7 +181,8 @@ def explore(
     the values shown first (default: each list's first); `names` maps options to the words shown; `play` names the
     option that stands for time: a button moves it to its end. The first paragraph of the function's docstring is the
     picture's label. Raises TypeError for an option that is no list and a function that returns no Figure, ValueError
-    for no options, an empty list, a start, name or play that is not among them, and more than 200 combinations.
+    for no options, an empty list, a start, name or play that is not among them, more than 200 combinations, and
+    figures of different sizes.
     """
     if not callable(function):
         raise TypeError(f"function must be callable, got {type(function).__name__}")

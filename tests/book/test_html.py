@@ -152,53 +152,53 @@ def test_the_head_says_what_the_page_is_about_and_loads_no_icon_script(entry, ht
     assert "fontawesome.js" not in head and "THEBE" not in page
 
 
-def test_frames_of_explorers_are_files(html_root):
-    page = (html_root / "book" / "index.html").read_text(encoding="utf-8")
-    frames = re.findall(r"_static/explorers/[0-9a-f]+-\d+\.webp", page)
-    assert frames and all((html_root / frame).exists() for frame in frames)
+EXPLORER = re.compile(
+    r'<div class="explorer" data-explorer="(\w+)".*?<img src="([^"]*)".*?class="tiles">(.*?)</script>', flags=re.S
+)
+"""An explorer in HTML: its key, the picture shown first, and the tiles of which the others are laid."""
 
 
-def test_each_explorer_of_a_page_has_frames_of_its_own(html_root):
-    """Two on a page: the second one's frames were once written over those of the first."""
+def test_each_explorer_of_a_page_has_pictures_of_its_own_in_files(html_root):
+    """Two on a page: the second one's pictures were once written over those of the first."""
     most = 0
     for entry in toc_entries():
         page = (html_root / f"{entry}.html").read_text(encoding="utf-8")
-        for explorer in page.split('<div class="explorer" data-explorer="')[1:]:
-            key = explorer.split('"')[0]
-            frames = set(re.findall(r"_static/explorers/(\w+)-\d+\.webp", explorer))
-            assert frames == {key}, f"{entry}: explorer {key} shows {frames}"
-        most = max(most, page.count('<div class="explorer"'))
+        found = EXPLORER.findall(page)
+        for key, first, tiles in found:
+            for address in (first, json.loads(tiles)["source"]):
+                assert re.fullmatch(rf"(\./|\.\./)+_static/explorers/{key}-(first|tiles)\.webp", address), address
+                assert (html_root / entry).parent.joinpath(address).exists(), f"{entry}: {address}"
+        assert len(found) == len({key for key, _, _ in found}) == page.count('<div class="explorer"'), entry
+        most = max(most, len(found))
     assert most >= 2, "no page with two explorers to test on"
 
 
-HEAVY = {"00_demo": 430, "04_replay": 370, "05_maml": 420, "06_agent": 1800, "08_stream": 800}
-"""KiB for chapters whose explorers hold more than 250: 24 to 90 frames; lighter ones were not faithful."""
-
-
-def test_frames_are_those_that_the_notebook_holds(html_root):
-    """Frames stored as differences from the first once showed its letters and bars through a scaled page."""
+def test_pictures_of_explorers_are_those_that_the_notebook_holds(html_root):
+    """Pictures made lighter for the page once let the first one's letters and bars shine through."""
     compared = 0
     for path in chapter_paths():
+        page = (html_root / "book" / f"{path.stem}.html").read_text(encoding="utf-8")
+        on_page = {key: json.loads(tiles) for key, _, tiles in EXPLORER.findall(page)}
         for cell in nbformat.read(path, 4).cells:
             for output in cell.get("outputs", []):
-                html = output.get("data", {}).get("text/html", "")
-                key = re.search(r'class="explorer" data-explorer="(\w+)"', html)
-                if key is None:
-                    continue
-                stored = json.loads(re.search(r'class="frames">(\[.*?\])</script>', html, flags=re.S)[1])
-                for number, frame in enumerate(stored):
-                    written = html_root / "_static" / "explorers" / f"{key[1]}-{number}.webp"
-                    assert written.read_bytes() == base64.b64decode(frame), f"{path.stem}: frame {number} of {key[1]}"
-                    compared += 1
+                for key, first, stored in EXPLORER.findall(output.get("data", {}).get("text/html", "")):
+                    tiles = json.loads(stored)
+                    for part, embedded in (("first", first), ("tiles", tiles["source"])):
+                        written = html_root / "_static" / "explorers" / f"{key}-{part}.webp"
+                        assert written.read_bytes() == base64.b64decode(embedded.split(",")[1]), f"{path.stem}: {key}"
+                    assert on_page[key] == tiles | {"source": on_page[key]["source"]}
+                    compared += len(tiles["changes"])
     assert compared > 100
 
 
 @pytest.mark.parametrize("entry", toc_entries())
 def test_explorers_are_light(entry, html_root):
     page = (html_root / f"{entry}.html").read_text(encoding="utf-8")
-    for key in re.findall(r'<div class="explorer" data-explorer="(\w+)"', page):
-        size = sum(path.stat().st_size for path in (html_root / "_static" / "explorers").glob(f"{key}-*.webp"))
-        assert 0 < size / 1024 <= HEAVY.get(entry.split("/")[-1], 250), f"{entry}: {size / 1024:.0f} KiB"
+    for explorer in re.findall(r'<div class="explorer".*?</script>\s*</div>', page, flags=re.S):
+        key = re.search(r'data-explorer="(\w+)"', explorer).group(1)
+        files = [html_root / "_static" / "explorers" / f"{key}-{part}.webp" for part in ("first", "tiles")]
+        size = (len(explorer.encode()) + sum(path.stat().st_size for path in files)) / 1024
+        assert size <= 250, f"{entry}: {size:.0f} KiB"
 
 
 @pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from neuralmem.teaching.explore import explore
+from neuralmem.teaching.mosaic import mosaic
 
 
 def bars(height=1.0, name="one"):
@@ -24,18 +25,23 @@ def bars(height=1.0, name="one"):
     return figure
 
 
-def frames_of(page):
-    return json.loads(re.search(r'class="frames">(.*?)</script>', page).group(1))
+def stored(page, name):
+    return json.loads(re.search(rf'class="{name}">(.*?)</script>', page).group(1))
+
+
+def image(address):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB"))
 
 
 def test_the_player_holds_a_frame_for_each_combination_and_opens_at_the_start():
     explorer = explore(bars, start={"height": 3.0}, height=[1.0, 2.0, 3.0], name=["one", "two"])
     page = explorer.html()
-    frames = frames_of(page)
-    assert len(frames) == len(set(frames)) == 6
-    opened = re.search(r'src="data:image/webp;base64,([^"]*)"', page).group(1)
-    data, size, _ = explorer.draw(height=3.0, name="one")
-    assert base64.b64decode(opened) == data and Image.open(io.BytesIO(data)).size == tuple(2 * side for side in size)
+    tiles = stored(page, "tiles")
+    wanted = [explorer.draw(height=h, name=n)[0] for h in (1.0, 2.0, 3.0) for n in ("one", "two")]
+    assert len({picture.tobytes() for picture in wanted}) == 6 and wanted[0].shape == (200, 400, 3)
+    held, changes = mosaic(wanted)
+    assert (image(tiles["source"]) == held).all() and tiles["changes"] == changes
+    assert (image(re.search(r'<img src="([^"]*)', page).group(1)) == wanted[4]).all()
     assert 'width="200" height="100" alt="Two bars, the second of the given height. height 3, name one"' in page
 
 
@@ -56,8 +62,8 @@ def test_what_is_seen_is_said_for_each_frame():
         return figure
 
     page = explore(seen, height=[1.0, 2.0]).html()
-    said = json.loads(re.search(r'class="said">(.*?)</script>', page).group(1))
-    assert said == [seen(1.0).seen, seen(2.0).seen] and page.count("The second bar is 1 times") == 3
+    assert stored(page, "said") == [seen(1.0).seen, seen(2.0).seen]
+    assert page.count("The second bar is 1 times") == 4  # below the picture, for those who hear it, and in the list
 
 
 def test_there_is_a_play_button_only_where_an_option_stands_for_time():

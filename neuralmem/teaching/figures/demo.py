@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ...metrics import confidence_interval
 from ...worlds import split_generator
 from ...worlds.functions import function_pairs
-from .style import COLOURS, new_figure
+from .style import COLOURS, PAGE_WIDTH, new_figure
 
 __all__ = [
     "demo_panels",
@@ -103,7 +103,7 @@ def errors_by_method(names: Sequence[str], rows: Mapping, roles: Mapping | None 
     `rows` maps a method to samples (seeds, tasks), drawn with their mean and its 95 % interval, or to one value a task
     (tasks,), drawn hollow; `roles` maps a method to a role of COLOURS.
     """
-    size = 1.45 * len(names) + 2.6, 0.36 * len(rows) + 0.85
+    size = min(1.45 * len(names) + 2.6, PAGE_WIDTH), 0.36 * len(rows) + 0.85
     figure, axes = new_figure(*size, columns=len(names), sharex=True, sharey=True, squeeze=False)
     for task, (ax, name) in enumerate(zip(axes[0], names, strict=True)):
         for place, (method, values) in enumerate(rows.items()):
@@ -139,7 +139,7 @@ def shares_by_method(
     What lies beyond `most` is drawn at the edge as an arrow. `roles` maps an agent to a role of COLOURS; a method that
     it does not name is a rule, whose mean is drawn hollow.
     """
-    size = 1.5 * len(tasks) + 2.9, 0.31 * len(shares) + 0.9
+    size = min(1.5 * len(tasks) + 2.9, PAGE_WIDTH), 0.31 * len(shares) + 0.9
     figure, axes = new_figure(*size, columns=len(tasks), sharex=True, sharey=True, squeeze=False)
     for task, (ax, name) in enumerate(zip(axes[0], tasks, strict=True)):
         ax.axvline(1, color="black", linestyle="--", linewidth=1)
@@ -158,7 +158,7 @@ def shares_by_method(
         ax.set_title(name, fontsize=10)
         ax.grid(axis="x", alpha=0.3)
     axes[0, 0].set(xlim=(-0.12, most + 0.12))
-    axes[0, 0].set_yticks(range(len(shares)), list(shares))
+    axes[0, 0].set_yticks(range(len(shares)), list(shares), fontsize=9)
     axes[0, 0].invert_yaxis()
     figure.supxlabel("squared error as a share of the constant's, lower is better", fontsize=9)
     return figure
@@ -182,7 +182,7 @@ def explore_rows(task: str = "sin", rows: int = 20) -> Figure:
     seen, new, constant = fitted_errors(task)
     figure, ax = new_figure(5.8, 3.2)
     ax.axvspan(3, 65, color="black", alpha=0.06, linewidth=0)
-    ax.text(3.4, 1.2, "fewer rows than free numbers", fontsize=8.5, va="top")
+    ax.text(3.4, 1e-8, "fewer rows than free numbers", fontsize=8.5, va="top")
     ax.loglog(COUNTS, seen, "o--", color=COLOURS["baseline"], label="on its training rows")
     ax.loglog(COUNTS, new, "s-", color="black", label="on new rows")
     ax.axhline(constant, color=COLOURS["ceiling"], linestyle=":", label="a constant on new rows")

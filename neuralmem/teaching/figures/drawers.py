@@ -116,7 +116,7 @@ def winners_map(
             x, y = columns.index(revealed), rows.index(season)
             colour = WINNERS.get(words.split("\n")[0], "#F2F2F2")
             ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
-            ax.text(x, y, f"{words}\n{best:.0f}", ha="center", va="center", fontsize=6.3, linespacing=1.0)
+            ax.text(x, y, f"{words}\n{best:.0f}", ha="center", va="center", fontsize=6.5, linespacing=1.0)
         ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         ax.set_xticks(range(len(columns)), columns, fontsize=8)
         ax.set_yticks(range(len(rows)), [row.replace(" lived", "\nlived") for row in rows], fontsize=8)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ...metrics import confidence_interval
 from ...worlds import split_generator
-from .style import COLOURS, BookFigure, new_figure
+from .style import COLOURS, PAGE_WIDTH, BookFigure, new_figure
 
 __all__ = [
     "few_shot_task",
@@ -88,7 +88,8 @@ def fits(
     `panels` maps a start to a dict of label to predictions, at most three,
     drawn dotted, dashed, solid; `roles` a start to COLOURS.
     """
-    figure, axes = new_figure(2.6 * len(panels) + 0.6, 2.8, columns=len(panels), sharey=True, squeeze=False)
+    width = min(2.6 * len(panels) + 0.6, PAGE_WIDTH)
+    figure, axes = new_figure(width, 2.8, columns=len(panels), sharey=True, squeeze=False)
     for ax, (start, curves) in zip(axes[0], panels.items(), strict=True):
         ax.plot(x, truth, color="black", linewidth=3, alpha=0.25, label="truth")
         for (label, curve), style in zip(curves.items(), (":", "--", "-")[-len(curves) :], strict=True):

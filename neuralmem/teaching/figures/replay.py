@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ...metrics import confidence_interval
 from ...worlds.digits import ClassTask
-from .style import COLOURS, new_figure
+from .style import COLOURS, PAGE_WIDTH, new_figure
 
 __all__ = [
     "digit_pairs",
@@ -95,7 +95,7 @@ def methods_by_scenario(
     `results` maps a scenario to a dict of method to samples (seeds,); `roles` a method to a role of COLOURS. Each panel
     has the range that its numbers need; where it does not begin at 0, its title says where it does.
     """
-    figure, axes = new_figure(7.5, 3.6, columns=len(results), sharey=True, squeeze=False)
+    figure, axes = new_figure(PAGE_WIDTH, 3.6, columns=len(results), sharey=True, squeeze=False)
     for ax, (scenario, methods) in zip(axes[0], results.items(), strict=True):
         lowest = min(np.min(samples) for samples in methods.values())
         left = 0.0 if lowest < 0.5 else np.floor(20 * lowest) / 20

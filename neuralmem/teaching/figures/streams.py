@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from ...metrics import prequential_error
 from ...prequential import Report, drifts
 from ...series import Table, Windows
-from .style import COLOURS, new_figure
+from .style import COLOURS, PAGE_WIDTH, new_figure
 
 __all__ = ["errors_over_time", "rules_by_stream", "streams_over_time", "window_choice"]
 
@@ -85,7 +85,7 @@ def rules_by_stream(
     `errors` maps a stream to rules and their errors (seeds,); `roles` a rule to a role of COLOURS.
     """
     names = list(next(iter(errors.values())))
-    figure, axes = new_figure(8.6, 0.27 * len(names) + 0.9, columns=len(errors), sharey=True, squeeze=False)
+    figure, axes = new_figure(PAGE_WIDTH, 0.27 * len(names) + 0.9, columns=len(errors), sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes[0], errors.items(), strict=True):
         whole = np.asarray(rows[reference], dtype=float)
         for place, name in enumerate(names):
@@ -97,9 +97,9 @@ def rules_by_stream(
         ax.set_xscale("log")
         ax.set_title(title.replace(", ", ",\n"), fontsize=8)
         ax.set_xlim(0.03, 16)
-        ax.set_xticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"], fontsize=8)
-        ax.minorticks_off()
-        ax.grid(axis="x", alpha=0.3)
+        ax.set_xticks([0.1, 1, 10], ["0.1", "1", "10"], fontsize=8)
+        ax.set_xticks([0.3, 3], [], minor=True)
+        ax.grid(axis="x", which="both", alpha=0.3)
     axes[0, 0].set_yticks(range(len(names)), names, fontsize=8)
     axes[0, 0].invert_yaxis()
     figure.supxlabel(f"error, as a multiple of that of the {reference}", fontsize=9)
@@ -127,13 +127,13 @@ def window_choice(rows: Sequence[Mapping], length: int, n: str, unit: str = "") 
     left.set(xlabel="answers that are fitted", ylabel=f"mean error{unit and f', {unit}'}")
     worst = max(row["error"] for row in rows)
     left.set_ylim(0.98 * min(row["error"] for row in rows), min(worst, 2 * plain["error"]) * 1.02)
-    left.legend(fontsize=7)
+    left.legend(fontsize=7, loc="upper right")
     places = np.arange(1, len(chosen["pieces"]) + 1)
-    right.plot(places, plain["pieces"], "k:", linewidth=0.9, label="last value")
-    right.plot(places, chosen["pieces"], "o-", color=COLOURS["full"], markersize=3, label="this choice")
+    right.step(places, plain["pieces"], "k:", where="mid", linewidth=0.9, label="last value")
+    right.step(places, chosen["pieces"], where="mid", color=COLOURS["full"], label="this choice")
     top = max(max(row["pieces"]) for row in rows if row["error"] < 2 * plain["error"])
     right.set(xlabel="piece of the stream", ylim=(0, top))
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, loc="lower right")
     share = chosen["error"] / plain["error"] - 1
     way = f"{abs(share):.0%} {'less' if share < 0 else 'more'} than the last value"
     figure.seen = f"Window of {length}, {'all' if int(n) >= 10_000 else n} answers fitted: the error is {way}."

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from ...metrics import confidence_interval
@@ -17,10 +17,12 @@ from ..progress import shell
 
 __all__ = [
     "COLOURS",
+    "PAGE_WIDTH",
     "heatmap",
     "measured_curves",
     "new_figure",
     "picture",
+    "pixels",
 ]
 
 
@@ -37,6 +39,10 @@ COLOURS = {
 
 SHARPNESS = 2
 """Pixels of a stored picture for each pixel of the page, so that it is sharp on a high-density screen."""
+
+
+PAGE_WIDTH = 7.4
+"""Inches of the page's column, 740 of its pixels: what is drawn wider would be shown smaller than it was drawn."""
 
 
 class BookFigure(Figure):
@@ -66,12 +72,17 @@ def _show_sharp():
         reader.display_formatter.formatters["image/png"].for_type(BookFigure, _png)
 
 
-def picture(figure: Figure, format: str = "PNG", colours: int = 256, **options: Any) -> bytes:
-    """Draw any Figure as the bytes of a picture of at most `colours` colours, SHARPNESS times its size."""
-    drawn, small = io.BytesIO(), io.BytesIO()
+def pixels(figure: Figure) -> NDArray[np.uint8]:
+    """Draw any Figure as an array (H, W, 3) of bytes, SHARPNESS times its size on the page."""
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=SHARPNESS * 100, facecolor="white")
-    image = Image.open(drawn).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-    image.save(small, format, **({"optimize": True} if format == "PNG" else {"lossless": True}) | options)
+    return np.asarray(Image.open(drawn).convert("RGB"))
+
+
+def picture(figure: Figure) -> bytes:
+    """Draw any Figure as the bytes of a PNG of at most 256 colours, SHARPNESS times its size on the page."""
+    small = io.BytesIO()
+    Image.fromarray(pixels(figure)).quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 
@@ -80,8 +91,11 @@ def new_figure(
 ) -> tuple[BookFigure, Any]:
     """Return (figure, axes) on an opaque white background, closed so that it is shown only where it is returned.
 
-    `width` and `height` are in inches; other arguments go to `plt.subplots`.
+    `width` and `height` are in inches; other arguments go to `plt.subplots`. Raises ValueError for a figure that is
+    wider than the page's column.
     """
+    if width > PAGE_WIDTH:
+        raise ValueError(f"width must be at most {PAGE_WIDTH} inches, the page's column, got {width:g}")
     settings: dict[str, Any] = {"figsize": (width, height), "layout": "constrained", "dpi": 100}
     settings |= {"FigureClass": BookFigure, **kwargs}
     drawn, axes = plt.subplots(rows, columns, **settings)
@@ -121,7 +135,8 @@ def measured_curves(
     `panels` maps a title to (x, curves) and `curves` a label to samples (seeds, X), or to a closed form (X,), drawn
     dashed; `roles` maps a label to a role of COLOURS. Other arguments go to `Axes.set`.
     """
-    figure, axes = new_figure(4.2 * len(panels) + 0.6, 3.2, columns=len(panels), sharey=True, squeeze=False)
+    width = min(4.2 * len(panels) + 0.6, PAGE_WIDTH)
+    figure, axes = new_figure(width, 3.2, columns=len(panels), sharey=True, squeeze=False)
     for ax, (title, (x, curves)) in zip(axes[0], panels.items(), strict=True):
         for (label, samples), marker in zip(curves.items(), "osv^Dxos", strict=False):
             samples = np.asarray(samples, dtype=float)
