@@ -15,8 +15,9 @@ def mosaic(pictures: Sequence[ArrayLike]) -> tuple[NDArray[np.uint8], list[list[
 
     `pictures` are arrays (H, W, 3) of bytes. Tile t lies in row t // COLUMNS and column t % COLUMNS of the first result
     (rows * SIDE, COLUMNS * SIDE, 3). A picture is ceil(H / SIDE) rows of ceil(W / SIDE) places, counted row by row, and
-    its changes are a flat list of runs: a place, a tile, a length, for that many tiles and places one after another.
-    The first picture's changes give each place its tile. Nothing is lost. Raises ValueError for no pictures and for
+    its changes are a flat list of runs: a place, a tile, a length, for that many places one after another and as many
+    tiles one after another; a negative length puts the same tile in all of them. The first picture's changes give each
+    place its tile. Nothing is lost. Raises ValueError for no pictures and for
     pictures of different sizes or without three colours.
     """
     drawn = [np.asarray(one, dtype=np.uint8) for one in pictures]
@@ -45,12 +46,16 @@ def _tiles(picture):
 
 
 def _runs(before, after):
-    """Return the places where `after` differs from `before`, as runs of consecutive places and tiles."""
+    """Return the places where `after` differs from `before`, as the runs that `mosaic` describes."""
     runs: list[int] = []
     for place in np.flatnonzero(after != before).tolist():
         tile = int(after[place])
-        if runs and (place, tile) == (runs[-3] + runs[-1], runs[-2] + runs[-1]):
+        begin, first, length = runs[-3:] or (-9, -9, 1)
+        follows = place == begin + abs(length)
+        if follows and length > 0 and tile == first + length:
             runs[-1] += 1
+        elif follows and length <= 1 and tile == first:
+            runs[-1] = -abs(length) - 1
         else:
             runs += [place, tile, 1]
     return runs

@@ -12,8 +12,8 @@ def lay(tiles, changes, shape):
     laid, pictures = {}, []
     for runs in changes:
         for place, tile, length in zip(runs[::3], runs[1::3], runs[2::3], strict=True):
-            for step in range(length):
-                laid[place + step] = tile + step
+            for step in range(abs(length)):
+                laid[place + step] = tile + step if length > 0 else tile
         drawn = np.zeros((-(-shape[0] // SIDE) * SIDE, across * SIDE, 3), np.uint8)
         for place, tile in laid.items():
             (y, x), (row, column) = divmod(tile, COLUMNS), divmod(place, across)
@@ -40,7 +40,7 @@ def test_what_stays_and_what_returns_is_held_once():
     assert (
         tiles.shape == (SIDE, COLUMNS * SIDE, 3) and tiles[:, : 2 * SIDE].any() and (tiles[:, 2 * SIDE :] == 255).all()
     )
-    assert changes[1:] == [[0, 1, 1], [0, 0, 1], []]
+    assert changes == [[0, 0, -4], [0, 1, 1], [0, 0, 1], []]
 
 
 @pytest.mark.parametrize(
