@@ -32,6 +32,7 @@ ROLES = [
     (r'class="bd-sidebar-primary bd-sidebar', r'role="region" aria-label="Book" \g<0>'),
 ]
 """What the theme, docutils and pandas write, and what stands there instead, for those who hear the page."""
+PREVIEW = "Nine squares, eight blue in several strengths and one orange: a memory of nine slots, one of them written."
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 EXPLORER = re.compile(
     r'(<div class="explorer" data-explorer="(?P<key>\w+)".*?<img src=")data:image/webp;base64,(?P<first>[^"]*)'
@@ -51,8 +52,9 @@ def lighten(page):
     return head.replace('<meta charset="utf-8" />', '<meta charset="utf-8" />\n    ' + VIEWPORT) + "</head>" + body
 
 
-def describe(page, title):
-    """Return the page's HTML with a description: its first paragraph, for search engines and previews."""
+def describe(page, title, root):
+    """Return the page's HTML with a description and a picture, for search engines and previews: its first paragraph
+    and the book's cover. `root` leads from the page to the folder of all pages."""
     if 'property="og:title"' in page:  # written by an earlier build
         return page
     found = re.search(r"<article.*?</h1>.*?<p>(.*?)</p>", page, flags=re.S)
@@ -61,6 +63,8 @@ def describe(page, title):
     name = " ".join(unescape(re.sub(r"<[^>]+>", "", shown.group(1))).split()) if shown else title
     tags = {"name='description'": text, "property='og:title'": name, "property='og:description'": text}
     tags |= {"property='og:type'": "book", "property='og:site_name'": title}
+    tags |= {"property='og:image'": f"{root}_static/preview.png", "property='og:image:alt'": PREVIEW}
+    tags |= {"name='twitter:card'": "summary_large_image"}
     lines = "".join(f'<meta {key} content="{escape(value)}" />\n    ' for key, value in tags.items()).replace("'", '"')
     return page.replace("<title>", lines + "<title>", 1)
 
@@ -90,7 +94,7 @@ def finish(app, exception):
         if "</head>" not in page:
             continue
         root = "../" * (len(path.relative_to(out).parts) - 1)
-        page = describe(lighten(page), app.config.html_title or app.config.project)
+        page = describe(lighten(page), app.config.html_title or app.config.project, root or "./")
         path.write_text(take_out_pictures(page, out / "_static" / "explorers", root or "./"), encoding="utf-8")
     for name in FILES:
         (out / "_static" / name).unlink(missing_ok=True)

@@ -128,7 +128,11 @@ def test_pictures_of_a_film_show_its_rooms_and_its_angles(film):
     assert line.lines[0].get_ydata() == pytest.approx(heights[:7])
     assert line.lines[1].get_xdata().tolist() == list(range(6))  # the marks: what is fetched at the seventh step
     assert len(below.lines[0].get_ydata()) == 7
+    rooms = sorted({"ABC"[film["walk"][past // film["stay"]]] for past in range(6)})
+    assert f"One at step 7, in room {'ABC'[film['walk'][6 // film['stay']]]}: the tip is " in shown.seen
+    assert shown.seen.endswith(f", and 6 steps are fetched, from room {' and '.join(rooms)}.")
     without = figures.rooms_film(film, "none", 20)
+    assert "fetched" not in without.seen
     assert not any(ax.get_ylabel() == "error" for ax in without.axes)
     strip = figures.film_strip(film, {"one": "full"}, 5, frames=5, every=3).axes[0]
     assert len(strip.lines) == 10

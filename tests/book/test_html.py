@@ -9,6 +9,7 @@ from importlib.metadata import version
 import nbformat
 import pytest
 from conftest import ROOT, chapter_paths, toc_entries
+from PIL import Image
 
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
 """Tags that make a browser fetch something, and the attribute that says what."""
@@ -149,6 +150,8 @@ def test_the_head_says_what_the_page_is_about_and_loads_no_icon_script(entry, ht
     description = re.search(r'<meta name="description" content="([^"]*)"', head).group(1)
     assert len(description) >= 40 or "appendices" in entry, description
     assert head.count('name="viewport"') == 1 and head.count('property="og:title"') == 1
+    preview = (html_root / entry).parent / re.search(r'property="og:image" content="([^"]*)"', head).group(1)
+    assert Image.open(preview).size == (1200, 630), "the size that previews are shown at"
     assert "fontawesome.js" not in head and "THEBE" not in page
 
 

@@ -142,6 +142,13 @@ def rooms_film(film: Mapping[str, Any], agent: str, step: int = 1, role: str = "
             below.axvspan(number * stay, (number + 1) * stay, color=TINTS[other], linewidth=0)
         below.semilogy(np.clip(seen["error"][:step], 1e-4, 30), color=COLOURS[role], linewidth=1)
         below.set(xlim=line.get_xlim(), ylim=(1e-4, 30), xlabel="step", ylabel="error")
+    height = np.cos(seen["angle"][step - 1])
+    tip = "up" if height > 0.9 else "down" if height < -0.9 else "on its way"
+    figure.seen = f"{agent} at step {step}, in room {NAMES[room]}: the tip is {tip}"
+    if len(fetched):
+        rooms = sorted({NAMES[film["walk"][past // stay]] for past in fetched})
+        figure.seen += f", and {len(fetched)} steps are fetched, from room {' and '.join(rooms)}"
+    figure.seen = figure.seen[:1].upper() + figure.seen[1:] + "."
     return figure
 
 
