@@ -7,12 +7,12 @@
 
 // The style sheet scales wide figures on a phone by the width that they were drawn with.
 document.addEventListener("DOMContentLoaded", function () {
-  document.querySelectorAll(".cell_output img").forEach(function (image) {
+  document.querySelectorAll(".cell_output :is(img, canvas)").forEach(function (image) {
     function note() {
       var width = parseFloat(image.style.width) || Number(image.getAttribute("width")) || image.naturalWidth;
       image.style.setProperty("--drawn-width", width + "px");
     }
-    image.complete ? note() : image.addEventListener("load", note);
+    image.complete === false ? image.addEventListener("load", note) : note(); // a canvas is complete as it is
   });
 });
 

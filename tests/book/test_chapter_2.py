@@ -220,3 +220,14 @@ def test_checks_say_when_nothing_is_done_or_it_fails(check, capsys):
     assert_explains(check, undone, "Not done yet", capsys)
     assert_explains(check, broken, "KeyError", capsys)
     assert_explains(check, lambda *args: "text", "", capsys)
+
+
+def test_the_legend_below_a_single_panel_has_room():
+    """It was once cut at both sides: its third column and the first letters of the first."""
+    names = ["through every write", "detached half-way", "detached every step", "guessing"]
+    curves = {name: np.full(3, 0.1 * place) for place, name in enumerate(names)}
+    figure = figures.seed_curves({"": (range(3), curves)}, "updates", "wrong bits", {name: {} for name in names})
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert box.x0 >= whole.x0 and box.x1 <= whole.x1 and box.y0 >= whole.y0

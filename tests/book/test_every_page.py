@@ -75,18 +75,14 @@ NOT_PRINTED = """() => [...document.querySelectorAll('.bd-article details > *, .
     && (!e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height < 2))
   .map(e => e.textContent.trim().slice(0, 50))"""
 FINDINGS = """async rules => {
-  // thousands of coloured words of code and of signs in formulas would take half a minute a page: of words of one colour
-  // and kind the first is looked at, of formulas all that hold them and the signs of the first
+  // thousands of coloured words of code would take half a minute a page: the first of each kind keeps its colour
   const seen = new Set()
   document.querySelectorAll('div.highlight pre span').forEach(e => {
-    const kind = e.className + getComputedStyle(e.closest('div.highlight')).backgroundColor
-    if (seen.has(kind) && !e.querySelector('[data-first]')) { e.dataset.like = 'another' } else { e.dataset.first = 'yes' }
-    seen.add(kind)
+    if (seen.has(e.className)) e.replaceWith(...e.childNodes)
+    seen.add(e.className)
   })
-  document.querySelectorAll('mjx-container').forEach((e, n) => { if (n) e.dataset.like = 'another' })
-  const where = {include: [['html']], exclude: [['pre span[data-like]'], ['mjx-container[data-like] > *']]}
   const how = {resultTypes: ['violations'], iframes: false, preload: false, ...(rules ? {runOnly: rules} : {})}
-  return (await axe.run(where, how)).violations.flatMap(v => v.nodes.map(
+  return (await axe.run(document, how)).violations.flatMap(v => v.nodes.map(
     n => ({rule: v.id, impact: v.impact, html: n.html, target: n.target.join(' ')})))
 }"""
 

@@ -87,7 +87,8 @@ def seed_curves(
     `panels` maps a title to (x, curves), `curves` a label to samples (seeds, X) or to a line (X,) without a band;
     `styles` maps each label to the arguments of its line. Other arguments go to `Axes.set`.
     """
-    figure, axes = new_figure(3.4 * len(panels) + 0.4, 3.2, columns=len(panels), sharey=True, squeeze=False)
+    width = max(3.4 * len(panels) + 0.4, 5.6)  # room for the legend below a single panel
+    figure, axes = new_figure(width, 3.2, columns=len(panels), sharey=True, squeeze=False)
     for ax, (title, (x, curves)) in zip(axes[0], panels.items(), strict=True):
         for label, samples in curves.items():
             samples = np.asarray(samples, dtype=float)
