@@ -254,3 +254,12 @@ def test_a_solution_opens(visit, html_root):
     solution.locator("button.toggle-button, summary").first.click()
     page.wait_for_timeout(400)
     assert solution.bounding_box()["height"] > closed
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_figures_are_shown_at_the_width_that_they_were_drawn_at(path, visit, html_root):
+    page = visit(viewport={"width": 1300, "height": 900}).open(html_root / "book" / f"{path.stem}.html")
+    shrunk = page.evaluate("""() => [...document.querySelectorAll('.bd-article .cell_output img')]
+      .map(e => [e.clientWidth, parseFloat(e.style.width) || Number(e.getAttribute('width'))])
+      .filter(([shown, drawn]) => drawn && shown < drawn)""")
+    assert shrunk == [], "shown and drawn width"
