@@ -67,9 +67,11 @@ def _show_at_its_size(cell):
 
 
 def _joined(outputs):
-    """Return the outputs without widget views and with consecutive pieces of one stream put together."""
+    """Return the outputs without bars and widget views, and with consecutive pieces of one stream put together."""
     kept = []
     for output in outputs:
+        if output.get("metadata", {}).get("neuralmem") == "bar":
+            continue
         output.get("data", {}).pop(WIDGET, None)
         if kept and output.output_type == "stream" and kept[-1].get("name") == output.name:
             kept[-1]["text"] += output.text

@@ -182,6 +182,8 @@ def directives(notebook, keys, terms, references=True):
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         if figure.get("caption"):
             figure["caption"] = with_roles(figure["caption"], keys, terms)
+        if cell.cell_type == "code":  # a notebook that a reader ran and saved may hold bars
+            cell.outputs = [each for each in cell.outputs if each.get("metadata", {}).get("neuralmem") != "bar"]
         for output in cell.get("outputs", []):
             if "text/markdown" in output.get("data", {}):
                 output["data"]["text/markdown"] = with_roles(output["data"]["text/markdown"], keys, terms)

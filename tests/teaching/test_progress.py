@@ -5,6 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from conftest import ROOT
 
 from neuralmem.teaching import progress as module
 from neuralmem.teaching.progress import progress, watched
@@ -68,3 +69,43 @@ def test_no_bar_is_stored_when_a_program_runs_a_notebook():
     notebook = new_notebook(cells=[new_code_cell(SLOW)])
     NotebookClient(nbformat.from_dict(notebook), kernel_name="python3").execute()
     assert notebook.cells[0].outputs == []
+
+
+def answering():
+    """A notebook with a slow loop that prints, run as if a reader could be asked."""
+    cell = "import time\nfrom neuralmem.teaching.progress import progress\nfor i in progress(range(4), 'training'):\n"
+    cell += "    time.sleep(0.6)\n    print('step', i)\nlen(list(progress(range(3))))"
+    notebook = new_notebook(cells=[new_code_cell(cell)])
+    client = NotebookClient(notebook, kernel_name="python3")
+    with client.setup_kernel():
+        client.kc.allow_stdin = True
+        plain = client.kc.execute
+        client.kc.execute = lambda code, **options: plain(code, **{**options, "allow_stdin": True})
+        client.execute_cell(notebook.cells[0], 0)
+    return notebook
+
+
+def test_a_bar_in_a_notebook_is_an_output_of_its_own_that_ends_empty():
+    outputs = answering().cells[0].outputs
+    (bar,) = [output for output in outputs if output.get("metadata", {}).get("neuralmem") == "bar"]
+    assert bar.output_type == "display_data" and bar.data == {"text/plain": ""}
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert printed == "step 0\nstep 1\nstep 2\nstep 3\n" and outputs[-1].data == {"text/plain": "3"}
+
+
+def test_a_bar_that_a_reader_saved_is_left_out(book_programs):
+    execute, plain_notebooks = book_programs
+    for read in (execute.tidy, lambda notebook: plain_notebooks.directives(notebook, {}, {}, references=False)):
+        notebook = read(answering())
+        assert [output.output_type for output in notebook.cells[0].outputs][-1] == "execute_result"
+        assert not [output for output in notebook.cells[0].outputs if output.output_type == "display_data"]
+
+
+@pytest.fixture
+def book_programs(monkeypatch):
+    for folder in (ROOT / "book" / "extensions", ROOT / "book"):
+        monkeypatch.syspath_prepend(folder)
+    import execute
+    import plain_notebooks
+
+    return execute, plain_notebooks
