@@ -42,7 +42,7 @@ def progress(iterable: Iterable[Item], name: str = "", total: int | None = None)
         if _kernel() is None:
             yield from tqdm(iterable, file=sys.stdout, **options)
         else:
-            yield from Bar(iterable, file=io.StringIO(), leave=False, **options)
+            yield from Bar(iterable, file=io.StringIO(), leave=False, ascii=False, **options)
     finally:
         _running.clear()
 

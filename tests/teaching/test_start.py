@@ -43,7 +43,7 @@ class Kernel:
         self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=environment)
 
     def run(self, code, stop=None):
-        """Run a cell, interrupted after it prints `stop`; return how it ended and what it showed."""
+        """Run a cell, interrupted after it prints or shows `stop`; return how it ended and what it showed."""
         asked, shown = self.client.execute(code, allow_stdin=True), []
         while True:
             message = self.client.get_iopub_msg(timeout=120)
@@ -52,7 +52,8 @@ class Kernel:
             kind, content = message["msg_type"], message["content"]
             if kind == "stream":
                 shown.append(content["text"])
-                if stop and stop in content["text"]:
+            if stop and kind in ("stream", "display_data"):
+                if stop in content.get("text", "") + content.get("data", {}).get("text/plain", ""):
                     self.manager.interrupt_kernel()
             if kind == "error":
                 shown.append("\n".join(content["traceback"]))
