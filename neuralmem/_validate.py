@@ -118,7 +118,8 @@ def shaped(name: str, value: Any, letters: str, like: Tensor | None = None, **si
 
 def finite(name: str, value: Tensor) -> Tensor:
     """Return `value`, or raise if any of its numbers is NaN or infinite."""
-    if not torch.isfinite(value).all():
+    total = value.detach().sum()  # one pass; where it is not finite, as a sum that overflows, each number is looked at
+    if not torch.isfinite(total) and not torch.isfinite(value).all():
         bad = int((~torch.isfinite(value)).sum())
         raise ValueError(f"{name} must hold finite numbers, got {bad} NaN or infinite of {value.numel()}")
     return value

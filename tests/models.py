@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrizations
 
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
-from neuralmem.together import ELEMENTWISE
+from neuralmem.together import ELEMENTWISE, SLOPES
 
 TASKS, ROWS, STEPS, RATE = 3, 5, 2, 0.05
 
@@ -226,6 +226,14 @@ MODELS = {  # name: (model, x of a set; default (n, 3))
     "plain MLP": (mlp, None),
     "MLP without biases": (
         lambda: nn.Sequential(nn.Linear(3, 5, bias=False), nn.ReLU(), nn.Linear(5, 2, bias=False)),
+        None,
+    ),
+    "MLP of every layer with a slope by hand": (
+        lambda: nn.Sequential(nn.Linear(3, 5), *(kind() for kind in SLOPES), nn.Linear(5, 4, bias=False), nn.Tanh()),
+        None,
+    ),
+    "MLP whose ReLU writes into its input": (
+        lambda: nn.Sequential(nn.Linear(3, 5), nn.ReLU(inplace=True), nn.Linear(5, 2)),
         None,
     ),
     "every elementwise layer": (
