@@ -1,5 +1,5 @@
 # make book: render the book.  make test: prove it.  make run: open it in JupyterLab.
-# make execute: run the chapters again and store what they show.  make results: the long runs.  make bench: speed.
+# make execute: run the chapters again and store what they show.  make results: the long runs.  make bench: speed, kept for the page on run times.
 # make portable: every test as on other processors.  make twice: every cell twice, every chapter alone in a folder.
 # make pdf: the whole book as one PDF.
 # make wheel: build the package and test it alone.  make student: the chapters without solutions, to hand out.
@@ -40,7 +40,7 @@ results: environment
 
 bench: environment
 	$(BIN)/python -m pip install --quiet -r tests/benchmarks/requirements.txt
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/benchmarks -s
+	$(ONE_THREAD) NEURALMEM_STORE=1 $(BIN)/python -m pytest tests/benchmarks -s $(ARGS)
 
 portable: environment
 	$(ONE_THREAD) $(BIN)/python tests/run.py --portable $(SEEDS)

@@ -3,15 +3,17 @@
     python book/execute.py            all chapters
     python book/execute.py 03 04      those whose file name begins so
 
-The seconds that each took are kept in book/results/runtimes.json.
+The seconds that each took, and its slowest cells, are kept in book/results/runtimes.json.
 """
 
 import hashlib
 import json
 import os
 import platform
+import re
 import sys
 import time
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -84,12 +86,30 @@ def execute(path):
     """Run one notebook in its own folder and write it back, tidied."""
     notebook = nbformat.read(path, as_version=4)
     here = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, resources=here).execute()
+    NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=True, resources=here).execute()
+    longest = slowest(notebook)
     nbformat.write(tidy(notebook), path)
+    return longest
 
 
-def record(name, seconds):
-    """Keep the seconds that a chapter took in book/results/runtimes.json, with the machine they were taken on."""
+def slowest(notebook, count=3):
+    """The cells that took most: their seconds, the heading above them and their first line of code, a list of dicts."""
+    found, heading = [], ""
+    for cell in notebook.cells:
+        lines = cell.source.splitlines()
+        if cell.cell_type == "markdown":
+            heading = next((line.lstrip("# ") for line in reversed(lines) if re.match(r"#+ ", line)), heading)
+        elif "execution" in cell.metadata:
+            ends = (cell.metadata.execution[key] for key in ("iopub.status.busy", "shell.execute_reply"))
+            began, ended = (datetime.fromisoformat(end.replace("Z", "+00:00")) for end in ends)
+            seconds = round((ended - began).total_seconds(), 1)
+            code = (line for line in lines if line and not line.startswith(("#", "import ", "from ", "%", "try:")))
+            found.append({"seconds": seconds, "section": heading, "line": next(code, "")})
+    return sorted(found, key=lambda cell: -cell["seconds"])[:count]
+
+
+def record(name, seconds, cells):
+    """Keep in book/results/runtimes.json the seconds of a chapter, and of its slowest cells, with their machine."""
     path = HERE / "results" / "runtimes.json"
     path.parent.mkdir(exist_ok=True)
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -98,6 +118,7 @@ def record(name, seconds):
         "python": platform.python_version(),
         "torch": version("torch"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "cells": cells,
     }
     path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
 
@@ -107,9 +128,9 @@ def main(prefixes):
     for path in sorted(HERE.glob("[0-9]*.ipynb")):
         if not prefixes or path.name.startswith(tuple(prefixes)):
             began = time.perf_counter()
-            execute(path)
+            cells = execute(path)
             seconds = time.perf_counter() - began
-            record(path.stem, seconds)
+            record(path.stem, seconds, cells)
             print(f"{path.name}: {seconds:.0f} s", flush=True)
     for path in sorted([*(HERE / "appendices").glob("*.ipynb"), *HERE.glob("[a-z]*.ipynb")]):  # show what others left
         if not prefixes or path.stem.startswith(tuple(prefixes)):
