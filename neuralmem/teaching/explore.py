@@ -32,7 +32,7 @@ BUTTONS = Template('<fieldset data-values="$values"><legend>$name</legend>$butto
 BUTTON = Template(
     '<label><input type="radio" name="$group" value="$index" autocomplete="off"$checked><span>$value</span></label>'
 )
-PLAY = '<button type="button">Play</button>'
+PLAY = '<button type="button" disabled>Play</button>'
 
 
 def _text(value):

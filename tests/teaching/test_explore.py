@@ -72,6 +72,14 @@ def test_there_is_a_play_button_only_where_an_option_stands_for_time():
     assert page.count("<button") == 1 and page.count("data-plays=") == 1
 
 
+def test_a_viewer_that_runs_no_script_shows_no_live_button_and_says_what_to_do():
+    """JupyterLab takes style and script out of a notebook that it does not trust."""
+    html = explore(bars, play="height", height=[1.0, 2.0]).html()
+    bare = re.sub(r"<(style|script).*?</\1>", "", html, flags=re.S)
+    assert '<button type="button" disabled>Play' in bare and "trust this notebook" in bare
+    assert ".asleep) {display: none}" in html and "button.disabled = false" in html
+
+
 def test_the_player_needs_nothing_else_and_the_same_call_gives_the_same_bytes():
     page = explore(bars, height=[1.0, 2.0]).html()
     assert not re.search(r"https?://|<link|<script src|import ", page)
