@@ -27,10 +27,9 @@ class MemoryController(nn.Module):
     At each step the LSTM sees the input and what was read at the step before; one linear layer emits the whole
     interface vector; another makes the output from the hidden state and what was read now. `bank=None` is the plain
     LSTM. `input_to_interface=True` feeds the interface from the input directly, too; `batch_first=True` takes inputs
-    and gives outputs as (B, T, ...). The weights are drawn as torch.nn draws them, from torch's generator. Where a C++
-    compiler is at hand, `controller.bank.compile()` before a long training fuses a bank's step: a minute of compiling
-    for each batch size, then up to twice the speed for small batches and little for large ones (tests/benchmarks).
-    Raises ValueError or TypeError naming the argument.
+    and gives outputs as (B, T, ...). The weights are drawn as torch.nn draws them, from torch's generator. A bank
+    may be compiled, by `controller.bank.compile()`, with the same numbers; then a sequence does not run on a tape, and
+    there is next to nothing left to gain (tests/benchmarks). Raises ValueError or TypeError naming the argument.
     """
 
     def __init__(
