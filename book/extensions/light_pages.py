@@ -47,6 +47,7 @@ def lighten(page):
         page = re.sub(pattern, "", page, flags=re.S)
     for pattern, instead in ROLES:
         page = re.sub(pattern, instead, page)
+    page = re.sub(r"± (?=\d)", "±\N{NO-BREAK SPACE}", page)  # a narrow column breaks before the sign, not after it
     head, body = page.split("</head>", 1)
     head = re.sub(r'\s*<meta name="viewport"[^>]*>', "", head)
     return head.replace('<meta charset="utf-8" />', '<meta charset="utf-8" />\n    ' + VIEWPORT) + "</head>" + body

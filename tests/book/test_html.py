@@ -131,6 +131,12 @@ def test_every_explorer_is_in_the_page(path, html_root):
     assert "application/vnd.jupyter.widget" not in page
 
 
+def test_a_half_width_is_not_torn_from_its_sign(html_root):
+    texts = [path.read_text(encoding="utf-8") for path in sorted((html_root / "book").glob("*.html"))]
+    assert sum(len(re.findall(r"±\N{NO-BREAK SPACE}\d", text)) for text in texts) > 100
+    assert not [text for text in texts if re.search(r"± \d", text)]
+
+
 def test_mathematics_is_local_and_present(pages):
     for entry, page in pages.items():
         assert not [target for target in page.loads if "mathjax" in target and "://" in target], entry
