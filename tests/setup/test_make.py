@@ -54,8 +54,10 @@ def test_flags_reach_jupyter_and_it_opens_on_the_landing_notebook(uid, tmp_path)
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
     shown = make("-n", "run", "ARGS=--ip=0.0.0.0 --port=9", PATH=path)
     flags = "--allow-root --no-browser " if uid == 0 else ""
-    wanted = f"jupyter lab --LabApp.default_url=/lab/tree/book/index.ipynb {flags}--ip=0.0.0.0 --port=9"
-    assert wanted in " ".join(shown.stdout.split()), shown.stdout
+    wanted = "jupyter lab --LabApp.default_url=/lab/tree/book/index.ipynb --LabApp.app_settings_dir=book/jupyterlab "
+    wanted += f"{flags}--ip=0.0.0.0 --port=9"
+    assert wanted in " ".join(shown.stdout.replace("\\\n", " ").split()), shown.stdout
+    assert (ROOT / "book" / "jupyterlab" / "overrides.json").exists()
     assert (ROOT / "book" / "index.ipynb").exists()
 
 

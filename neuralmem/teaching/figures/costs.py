@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from .style import COLOURS, new_figure
 
@@ -23,12 +24,13 @@ SHADES = {
 ROWS = {"step_seconds": ("milliseconds", 1e3), "peak_bytes": ("MiB", 2**-20)}
 
 
-def larger_half(values) -> np.ndarray:
+def larger_half(values: ArrayLike) -> np.ndarray:
     """The logarithms of the larger half of a range, the middle included: where one term of a sum rules."""
-    return np.log(np.asarray(values, dtype=float)[len(values) // 2 :])
+    array = np.asarray(values, dtype=float)
+    return np.log(array[len(array) // 2 :])
 
 
-def exponent(sizes, values) -> float:
+def exponent(sizes: ArrayLike, values: ArrayLike) -> float:
     """The exponent p of values ~ sizes^p: the slope of a straight line through the logarithms of the larger half."""
     return float(np.polyfit(larger_half(sizes), larger_half(values), 1)[0])
 
