@@ -2,9 +2,9 @@
 
 Cards lie in four drawers; a new card replaces the old one. Asked for a drawer, an agent presses one of five buttons
 without seeing the card. Then the drawer is opened, card and right button are seen, and a new card is put in. Three
-things are hidden, each for its own time. *Which card lies where* changes at every step. *Which button belongs to which
-class of cards* changes from session to session: so many classes as are `dealt` get a button anew, the others keep the
-season's usual one. *Which classes there are* changes from season to season: five of the ten digits in one of eight
+things are hidden, each for its own time. Which card lies where changes at every step. Which button belongs to which
+class of cards changes from session to session: so many classes as are `dealt` get a button anew, the others keep the
+season's usual one. Which classes there are changes from season to season: five of the ten digits in one of eight
 positions, turned and mirrored. Letters: B sessions, N cards stored, R rounds, S seasons of a life.
 """
 
