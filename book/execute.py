@@ -20,8 +20,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+sys.path.insert(0, str(Path(__file__).resolve().parent / "extensions"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from numbering import numbered
+from plain_notebooks import is_bar
 
 HERE = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -72,7 +74,7 @@ def _joined(outputs):
     """Return the outputs without bars and widget views, and with consecutive pieces of one stream put together."""
     kept = []
     for output in outputs:
-        if output.get("metadata", {}).get("neuralmem") == "bar":
+        if is_bar(output):
             continue
         output.get("data", {}).pop(WIDGET, None)
         if kept and output.output_type == "stream" and kept[-1].get("name") == output.name:

@@ -9,7 +9,7 @@ from torch.func import vmap
 
 from ._validate import autocasts, choice, finite, real
 from .tape import changed
-from .together import BATCHED, Weights, call, known, layer_outputs, moved, run, sloped, weight_slopes
+from .together import BATCHED, Weights, call, descended, known, layer_outputs, run, sloped, weight_slopes
 
 __all__ = ["BATCHED", "METHODS", "MetaLearner"]
 
@@ -177,7 +177,7 @@ class MetaLearner(nn.Module):
     def _inner(self, module, start, x, y, steps, rates):
         """The inner loop. The tasks share no entry of `start`, so the gradient of the sum is each task's own."""
         outside = torch.is_grad_enabled()
-        second = outside and self.method not in ("first-order", "reptile")
+        second = self._second_order()
         with torch.enable_grad():
             weights = dict(start) if outside else {name: value.detach() for name, value in start.items()}
             for _ in range(steps if rates else 0):
@@ -193,16 +193,20 @@ class MetaLearner(nn.Module):
 
     def _inner_by_hand(self, module, start, x, y, steps, rates):
         """The same for a `sloped` module and the mean squared error: no graph of a backward pass to differentiate."""
-        second = torch.is_grad_enabled() and self.method not in ("first-order", "reptile")
-        weights = dict(start)
+        second, weights = self._second_order(), dict(start)
         for _ in range(steps if rates else 0):
             with torch.set_grad_enabled(second):
                 outputs = layer_outputs(module, weights, x)
                 self._check_shapes(outputs[-1], y, "support_y")
                 slope = (outputs[-1] - y) * (2 / y[0].numel())  # of each task's mean
                 slopes = weight_slopes(module, weights, outputs, slope, rates)
-            weights.update((name, moved(weights[name], rates[name], *factors)) for name, factors in slopes.items())
+            for name, factors in slopes.items():
+                weights[name] = descended(weights[name], rates[name], *factors)
         return weights
+
+    def _second_order(self) -> bool:
+        """Whether the inner gradients are themselves differentiated."""
+        return torch.is_grad_enabled() and self.method not in ("first-order", "reptile")
 
     def _losses(self, prediction, target, name):
         """The loss of each task: prediction (K, n, ...), target (K, n, ...) -> (K,)."""

@@ -77,8 +77,8 @@ def weight_slopes(
     """Slopes of the weights in `names` from that of the last output: back-propagation by hand, of a `sloped` module.
 
     `outputs` are those of `layer_outputs`. A bias has its slope (K, out); a weight has two factors, (K, out, n) and
-    (K, n, in), whose product `moved` adds in one call. Autograd would build a graph of this pass, with some nodes for
-    each line here, and go through that graph for the outer gradient.
+    (K, n, in), whose product `descended` adds in one call. Autograd would build a graph of this pass, with some nodes
+    for each line here, and go through that graph for the outer gradient.
     """
     slopes: dict[str, tuple[torch.Tensor, ...]] = {}
     for place, (name, layer) in reversed(list(enumerate(_layers(module)))):
@@ -94,7 +94,7 @@ def weight_slopes(
     return slopes
 
 
-def moved(value: torch.Tensor, rate: float | torch.Tensor, *factors: torch.Tensor) -> torch.Tensor:
+def descended(value: torch.Tensor, rate: float | torch.Tensor, *factors: torch.Tensor) -> torch.Tensor:
     """value - rate · slope, the slope given as in `weight_slopes`; in one call where the rate is a number."""
     if isinstance(rate, torch.Tensor):
         return value - rate * (factors[0] if len(factors) == 1 else torch.bmm(*factors))

@@ -138,7 +138,6 @@ def all_tests():
     """Return the jobs of `make test`."""
     paths = notebooks()
     cheapest = [path for path in reversed(paths) if re.match(r"book/\d", path)][:2]
-    narrow = [path for path in paths if "/appendices/" not in path]
     others = elsewhere.settings(1)
     build = [program("jupyter-book"), "build", ".", "-W", "--keep-going", "--all"]
     apart = [*COVERED, "tests/book", f"--ignore={LAB}"]
@@ -147,7 +146,7 @@ def all_tests():
     return [
         Job("the book is built", build),
         Job("style: ruff", [PYTHON, "-m", "ruff", "check", "."]),
-        Job("style: 84 columns in chapters", [PYTHON, "-m", "ruff", "check", "--line-length", "84", *narrow]),
+        Job("style: 84 columns in chapters", [PYTHON, "-m", "ruff", "check", "--line-length", "84", *paths]),
         Job("types: mypy", [PYTHON, "-m", "mypy"]),
         Job("tests of the package", package, covered("package")),
         *[notebook_test(path, path, {}) for path in paths],

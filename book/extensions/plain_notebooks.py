@@ -131,6 +131,11 @@ def with_directives(text):
     return EXERCISE.sub(exercise, text).strip()
 
 
+def is_bar(output):
+    """Return whether a cell's output is a bar that `neuralmem.teaching.progress` showed."""
+    return output.get("metadata", {}).get("neuralmem") == "bar"
+
+
 def with_glossary(text):
     """Return the Markdown of an appendix with the terms that it explains, if any, as a glossary."""
     entries = [f"{match['term']}\n  {match['text']}" for match in TERM.finditer(text)]
@@ -183,7 +188,7 @@ def directives(notebook, keys, terms, references=True):
         if figure.get("caption"):
             figure["caption"] = with_roles(figure["caption"], keys, terms)
         if cell.cell_type == "code":  # a notebook that a reader ran and saved may hold bars
-            cell.outputs = [each for each in cell.outputs if each.get("metadata", {}).get("neuralmem") != "bar"]
+            cell.outputs = [output for output in cell.outputs if not is_bar(output)]
         for output in cell.get("outputs", []):
             if "text/markdown" in output.get("data", {}):
                 output["data"]["text/markdown"] = with_roles(output["data"]["text/markdown"], keys, terms)
