@@ -59,8 +59,8 @@ def rows() -> list[Row]:
     learned = _sine("pretrained") / _sine("MAML")
     return [
         Row(
-            "The numbers are wonderful", "a constant, and rows that are new", "none yet: test first",
-            "the first chapter's demo loses to a constant", "a minute", (0,),
+            "The numbers look too good", "a constant, and rows that are new", "none yet: test first",
+            "chapter 0's demo is no better than a constant", "a minute", (0,),
         ),
         Row(
             "It changes slowly, or you have little data", "the last value; a linear model on all of the past",
@@ -88,18 +88,18 @@ def rows() -> list[Row]:
         ),
         Row(
             "Some rows are rare and some cannot be learned", "uniform draws", "no priorities by error",
-            f"pipeline with accidents: {accident:.1f} times the error with priorities", "a sum tree, if you insist",
+            f"pipeline with failures: {accident:.1f} times the error with priorities", "a sum tree",
             (4, 8),
         ),
         Row(
             "A new task gives a handful of examples", "nearest neighbour; ridge on raw features",
-            "a learned start, if the tasks are akin",
+            "a learned start, if the tasks are related",
             f"sines: median error {learned:.0f} times lower than from pretraining; digits: "
             f"{100 * digits('MAML'):.0f} % against {100 * digits('nearest neighbour'):.0f} % (nearest neighbour)",
             "many tasks to train on, second derivatives", (5,),
         ),
         Row(
-            "It must act, and the world's law changes", "least squares for each label", "all of it, with a planner",
+            "It must act, and its world changes", "least squares for each label", "all of it, with a planner",
             f"{room('no adaptation') / room(rooms_results.OURS):.1f} times lower cost than without adaptation; least "
             f"squares with the right features {room(rooms_results.TABLE) / room(rooms_results.OURS):.2f} of ours",
             "a model to plan with", (6,),

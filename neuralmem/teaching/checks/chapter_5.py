@@ -15,7 +15,7 @@ def _generator(seed):
 
 
 def check_reptile_start(function: Callable, seed: int = 0) -> bool:
-    """Where Reptile comes to rest: function(curvatures (J,), targets (J,), rate, steps) -> number."""
+    """Where Reptile comes to rest: function(curvatures (K,), targets (K,), rate, steps) -> number."""
 
     def gone(curvatures, rate, steps):
         return 1 - (1 - 2 * rate * curvatures) ** steps
@@ -171,7 +171,7 @@ def _leaking(model, tasks, rate, forget, restore=False):
 
 
 def check_task_losses(function: Callable, seed: int = 0) -> bool:
-    """Query loss of each task, all from the same start: function(model, tasks, rate) -> (J,)."""
+    """Query loss of each task, all from the same start: function(model, tasks, rate) -> (K,)."""
     generator, problem = _generator(seed), None
     for count, width in ((3, 2), (2, 1), (1, 3), (5, 2)):
         with torch.random.fork_rng(devices=[]):
