@@ -1,5 +1,6 @@
 """Checks of arguments, one for each kind: each names the argument, what came and what was expected."""
 
+import cmath
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
@@ -119,7 +120,7 @@ def shaped(name: str, value: Any, letters: str, like: Tensor | None = None, **si
 def finite(name: str, value: Tensor) -> Tensor:
     """Return `value`, or raise if any of its numbers is NaN or infinite."""
     total = value.detach().sum()  # one pass; where it is not finite, as a sum that overflows, each number is looked at
-    if not torch.isfinite(total) and not torch.isfinite(value).all():
+    if not cmath.isfinite(total.item()) and not torch.isfinite(value).all():
         bad = int((~torch.isfinite(value)).sum())
         raise ValueError(f"{name} must hold finite numbers, got {bad} NaN or infinite of {value.numel()}")
     return value

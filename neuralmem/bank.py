@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from . import addressing as A
 from . import gradients
 from ._validate import autocasts, boolean, choice, floating, instance, positive_int, real, shaped, tensor
+from .interface import cut, squash
 from .tape import changed
 
 ADDRESSINGS = ("content", "ntm", "dnc")
@@ -117,9 +118,8 @@ class NeuralMemoryBank(nn.Module):
         super().__init__()
         self.config = instance("config", config, MemoryConfig)
         self.parts = _interface_parts(config)
-        kinds = [(name.rpartition("_")[2], shape) for name, shape in self.parts.items()]
-        self.layout = tuple((_SQUASH[kind], shape[:1] if kind in _SCALARS else shape) for kind, shape in kinds)
-        self.sizes = [shape[0] * shape[1] for shape in self.parts.values()]
+        self.sizes = [heads * width for heads, width in self.parts.values()]
+        self.layout = tuple(cut(name, *shape) for name, shape in self.parts.items())
         self.interface_size = sum(self.sizes)
         self.held = {"read_weightings": "B R N", "write_weightings": "B H N"}
         if config.addressing == "dnc":
@@ -185,7 +185,7 @@ class NeuralMemoryBank(nn.Module):
         return self._split(interface)
 
     def _split(self, interface: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.parts, gradients.squash(self.layout, interface), strict=True))
+        return dict(zip(self.parts, squash(self.layout, interface), strict=True))
 
     def forward(self, interface: Tensor, state: MemoryState) -> tuple[Tensor, MemoryState]:
         """One step: write, then read. Shapes: interface (B, interface_size); returns (reads (B, R, W), MemoryState).
@@ -251,13 +251,6 @@ def _interface_parts(config: MemoryConfig) -> dict[str, tuple[int, int]]:
         if config.temporal_links and config.link_sharpening:
             parts["link_gammas"] = (readers, 1)
     return parts
-
-
-_SQUASH = {  # by the last word of a part's name
-    "add": "none", "erase": "sigmoid", "keys": "none", "masks": "sigmoid", "shifts": "softmax", "modes": "softmax",
-    "strengths": "oneplus", "gammas": "oneplus", "interpolation": "sigmoid", "gates": "sigmoid",
-}  # fmt: skip
-_SCALARS = ("strengths", "gammas", "interpolation", "gates")
 
 
 def _content(config: MemoryConfig, part: dict[str, Tensor], side: str, memory: Tensor) -> Tensor:

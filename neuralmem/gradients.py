@@ -5,19 +5,15 @@ microseconds whatever it computes, which is most of a small batch's time; a larg
 (N, W) tensor is passed over fewer times. Letters: B batch, N slots, W word size, R and H heads.
 """
 
-from collections.abc import Callable
-from functools import cache, partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .tape import Later, by_hand, watched
+from .tape import Later, Outer, Own, by_hand, watched
 
 EPSILON = 1e-6  # inside the square root of a norm: rows shorter than 1e-3 count as short, and no gradient exceeds 1e3
 ATEN = torch.ops.aten
-Layout = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def _cell_gradient(to_hidden, to_cell, gates, cell, hidden, new, opened, candidate, shown):
@@ -42,33 +38,34 @@ def lstm_cell(gates: Tensor, cell: Tensor) -> Any:
     return leave * shown, new, opened, candidate, shown
 
 
-def _content_gradient(to_weighting, memory, keys, strengths, weighting, similarity, slots, heads):
+def _content_gradient(to_weighting, memory, keys, strengths, weighting, similarity, slots, heads, units):
     to_scores = torch._softmax_backward_data(to_weighting, weighting, -1, weighting.dtype)
     to_strengths = (to_scores * similarity).sum(-1)
-    to_similarity = to_scores * strengths.unsqueeze(-1)
-    scaled = to_similarity / heads / slots
-    to_slots = (to_similarity * similarity).sum(-2, keepdim=True) / slots.square()
-    to_heads = (strengths * to_strengths).unsqueeze(-1) / heads.square()
-    to_memory = torch.bmm(scaled.mT, keys).addcmul_(memory, to_slots.mT, value=-1)
-    return to_memory, torch.bmm(scaled, memory).addcmul_(keys, to_heads, value=-1), to_strengths
+    scaled = (to_scores * strengths.unsqueeze(-1)).div_(slots)
+    to_slots = (scaled * similarity).sum(-2, keepdim=True).div_(slots)
+    to_heads = (strengths * to_strengths).unsqueeze(-1)
+    to_keys = torch.bmm(scaled, memory).addcmul_(units, to_heads, value=-1).div_(heads)
+    return Outer(scaled, units, memory, to_slots.mT), to_keys, to_strengths
 
 
 @by_hand(_content_gradient)
 def content(memory: Tensor, keys: Tensor, strengths: Tensor) -> Any:
     """C[h] = softmax_n(strengths[h] · k[h]·M[n] / (|k[h]| |M[n]|)): memory (B, N, W), keys (B, H, W) -> (B, H, N)."""
     slots, heads = norm(memory).mT, norm(keys)  # (B, 1, N), (B, H, 1)
-    similarity = torch.bmm(keys, memory.mT) / heads / slots
-    return torch.softmax(similarity * strengths.unsqueeze(-1), -1), similarity, slots, heads
+    units = keys / heads
+    similarity = torch.bmm(units, memory.mT) / slots
+    return torch.softmax(similarity * strengths.unsqueeze(-1), -1), similarity, slots, heads, units
 
 
 def norm(rows: Tensor) -> Tensor:
     """The length of each row, a little more than 0 for a row of zeros: (..., W) -> (..., 1)."""
-    return (torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square() + EPSILON).sqrt()
+    return torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square().add_(EPSILON).sqrt_()
 
 
-def _turn_gradient(to_turned, content, previous, gates, shifts, turned, blended):
-    to_blended = around(to_turned, shifts.flip(-1))
-    to_shifts = (_windows(blended, shifts.shape[-1]) * to_turned.unsqueeze(-1)).sum(-2).flip(-1)
+def _turn_gradient(to_turned, content, previous, gates, shifts, turned, windows):
+    slots = to_turned.shape[-1]
+    to_blended = _weighed(_windows(to_turned, shifts.shape[-1]), shifts)
+    to_shifts = torch.bmm(to_turned.reshape(-1, 1, slots), windows.flatten(0, 1)).view_as(shifts).flip(-1)
     to_content = to_blended * gates.unsqueeze(-1)
     to_gates = (to_blended * (content - previous)).sum(-1)
     return to_content, to_blended - to_content, to_gates, to_shifts
@@ -77,13 +74,18 @@ def _turn_gradient(to_turned, content, previous, gates, shifts, turned, blended)
 @by_hand(_turn_gradient)
 def turn(content: Tensor, previous: Tensor, gates: Tensor, shifts: Tensor) -> Any:
     """Interpolate, then shift (Graves et al. 2014, eqs. 7 and 8): (B, H, N) twice, (B, H), (B, H, S) -> (B, H, N)."""
-    blended = torch.lerp(previous, content, gates.unsqueeze(-1))
-    return around(blended, shifts), blended
+    windows = _windows(torch.lerp(previous, content, gates.unsqueeze(-1)), shifts.shape[-1])
+    return _weighed(windows, shifts.flip(-1)), windows
 
 
 def around(weightings: Tensor, shifts: Tensor) -> Tensor:
     """out[n] = sum_j w[n - j] s[j], around the ring: (B, H, N), (B, H, S) -> (B, H, N)."""
-    return (_windows(weightings, shifts.shape[-1]) * shifts.flip(-1).unsqueeze(-2)).sum(-1)
+    return _weighed(_windows(weightings, shifts.shape[-1]), shifts.flip(-1))
+
+
+def _weighed(windows, weights):
+    """The sum of each window, weighed: (B, H, N, S), (B, H, S) -> (B, H, N)."""
+    return (windows * weights.unsqueeze(-2)).sum(-1)
 
 
 def _windows(weightings, width):
@@ -169,18 +171,21 @@ def allocate(usage: Tensor, order: Tensor) -> Any:
 
 
 def _write_gradient(gradient, memory, writes, erase, add, written):
-    heads = range(writes.shape[1])
-    to_memory, to_writes, to_erase = gradient, [], []
+    heads, to_writes, to_erase = range(writes.shape[1]), [], []
+    room = torch.empty_like(gradient)  # one tensor for all that is as large, where there is one head
     for head in heads:
-        faded = gradient * memory
+        faded = torch.mul(gradient, memory, out=room)
         for other in heads:
             if other != head:
                 faded = torch.addcmul(faded, faded * erase[:, other, None], writes[:, other, :, None], value=-1)
         to_writes.append(torch.bmm(erase[:, head, None], faded.mT))
         to_erase.append(torch.bmm(writes[:, head, None], faded))
-        to_memory = torch.addcmul(to_memory, to_memory * erase[:, head, None], writes[:, head, :, None], value=-1)
-    to_writes = torch.bmm(add, gradient.mT).sub_(torch.cat(to_writes, 1))
-    return to_memory, to_writes, -torch.cat(to_erase, 1), torch.bmm(writes, gradient)
+    to_memory = gradient
+    for head in heads:
+        faded = torch.mul(to_memory, erase[:, head, None], out=room if head == 0 else None)
+        to_memory = torch.addcmul(to_memory, faded, writes[:, head, :, None], value=-1, out=faded)
+    to_writes, to_erase = (parts[0] if len(heads) == 1 else torch.cat(parts, 1) for parts in (to_writes, to_erase))
+    return Own(to_memory), torch.bmm(add, gradient.mT).sub_(to_writes), to_erase.neg_(), torch.bmm(writes, gradient)
 
 
 @by_hand(_write_gradient)
@@ -189,7 +194,7 @@ def write(memory: Tensor, writes: Tensor, erase: Tensor, add: Tensor) -> Any:
     result = memory
     for head in range(writes.shape[1]):
         result = torch.addcmul(result, result * erase[:, head, None], writes[:, head, :, None], value=-1)
-    return (torch.baddbmm(result, writes.mT, add),)
+    return (torch.baddbmm(result, writes.mT, add) if watched(memory.device.type) else result.baddbmm_(writes.mT, add),)
 
 
 def _links_gradient(
@@ -200,21 +205,20 @@ def _links_gradient(
     row, column, before = writes.reshape(-1, slots, 1), writes.reshape(-1, 1, slots), precedence.reshape(-1, 1, slots)
     reads = reads.unsqueeze(1).expand_as(forward)
     ahead, back, seen = (one.reshape(-1, one.shape[2], slots) for one in (to_forward, to_backward, reads))
-    gradient = torch.baddbmm(to_link.reshape(whole), torch.cat([ahead, seen], 1).mT, torch.cat([seen, back], 1))
+    gradient = to_link.reshape(whole).baddbmm_(torch.cat([ahead, seen], 1).mT, torch.cat([seen, back], 1))
     hollow(gradient)
     faded = gradient * previous.reshape(whole)
     to_writes = torch.bmm(before, gradient.mT).squeeze(1) - faded.sum(-1) - faded.sum(-2)
     to_before = torch.bmm(column, gradient).squeeze(1)
-    del faded  # so that its room is used again
-    to_previous = (gradient * (1 - row)).addcmul_(gradient, column, value=-1)
+    to_previous = gradient.mul_(torch.sub(1 - row, column, out=faded))
     to_reads = torch.bmm(ahead, link.reshape(whole)) + torch.bmm(back, link.reshape(whole).mT)
     left = 1 - writes.sum(-1, keepdim=True)
     to_writes = to_writes.view_as(writes) + to_precedence - (to_precedence * precedence).sum(-1, keepdim=True)
     to_before = torch.addcmul(to_before.view_as(writes), to_precedence, left)
-    return to_previous.view_as(link), to_before, to_writes, to_reads.view_as(forward).sum(1)
+    return Own(to_previous.view_as(link)), to_before, to_writes, to_reads.view_as(forward).sum(1)
 
 
-@by_hand(_links_gradient, results=4)
+@by_hand(_links_gradient, results=4, spends=1)
 def follow_links(previous: Tensor, precedence: Tensor, writes: Tensor, reads: Tensor) -> Any:
     """Link, precedence, and one step along the links, forward and backward (Graves et al. 2016, Methods).
 
@@ -283,7 +287,7 @@ def gate(content: Tensor, gates: Tensor) -> Any:
     return (gates.unsqueeze(-1) * content,)
 
 
-@by_hand(lambda slope, weightings, memory, reads: (torch.bmm(slope, memory.mT), torch.bmm(weightings.mT, slope)))
+@by_hand(lambda slope, weightings, memory, reads: (torch.bmm(slope, memory.mT), Outer(weightings, slope)))
 def read(weightings: Tensor, memory: Tensor) -> Any:
     """r = w M: (B, R, N), (B, N, W) -> (B, R, W)."""
     return (torch.bmm(weightings, memory),)
@@ -310,41 +314,3 @@ def _join_gradient(slope, hidden, reads, joined):
 def join(hidden: Tensor, reads: Tensor) -> Any:
     """(B, D) and (B, R, W) -> (B, D + R·W)."""
     return (torch.cat([hidden, reads.flatten(1)], -1),)
-
-
-def squash(layout: Layout, interface: Tensor) -> Any:
-    """Cut (B, I) into parts of the shapes (B, ...) of `layout`, each squashed as its kind says (see `SQUASH`)."""
-    return _squashed(layout, interface) if watched(interface.device.type) else _made(layout)(interface)
-
-
-@cache
-def _made(layout):
-    """The function of an interface that `squash` is for one layout, with its gradient."""
-    sizes = [torch.Size(shape).numel() for _, shape in layout]
-
-    def gradient(*given):
-        slopes, interface, parts = given[: len(layout)], given[len(layout)], given[len(layout) + 1 :]
-        result = []
-        for (kind, _), slope, part, raw in zip(layout, slopes, parts, interface.split(sizes, -1), strict=True):
-            if kind == "sigmoid":
-                slope = ATEN.sigmoid_backward(slope, part)
-            elif kind == "softmax":
-                slope = torch._softmax_backward_data(slope, part, -1, part.dtype)
-            slope = slope.reshape(raw.shape)
-            result.append(ATEN.softplus_backward(slope, raw, 1, 20) if kind == "oneplus" else slope)
-        return (torch.cat(result, -1),)
-
-    return by_hand(gradient, results=None)(partial(_squashed, layout))
-
-
-def _squashed(layout, interface):
-    pairs = zip(layout, interface.split([torch.Size(shape).numel() for _, shape in layout], -1), strict=True)
-    return tuple(SQUASH[kind](piece.reshape(-1, *shape)) for (kind, shape), piece in pairs)
-
-
-SQUASH: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda x: x,
-    "sigmoid": torch.sigmoid,
-    "oneplus": lambda x: 1 + F.softplus(x),
-    "softmax": lambda x: torch.softmax(x, -1),
-}

@@ -8,8 +8,9 @@ from torch import nn
 from torch.func import vmap
 
 from ._validate import autocasts, choice, finite, real
+from .descent import descended, layer_kinds, predicted
 from .tape import changed
-from .together import BATCHED, Weights, call, descended, known, layer_outputs, run, sloped, weight_slopes
+from .together import BATCHED, Weights, call, known, run, stackable
 
 __all__ = ["BATCHED", "METHODS", "MetaLearner"]
 
@@ -134,6 +135,11 @@ class MetaLearner(nn.Module):
 
     def _adapt(self, x, y, query_x, num_steps, lr):
         """(weights adapted to K tasks, their prediction for query_x or None): together, or one after the other."""
+        parameters = dict(self.model.named_parameters())
+        steps, rates = self.num_steps if num_steps is None else _steps(num_steps), self._rates(parameters, lr)
+        kinds = self._plain_kinds(x, y, parameters, rates) if steps else None
+        if kinds is not None:
+            return self._descend(kinds, parameters, x, y, query_x, steps, rates)
         together = known(self.model)
         if not together and len(x) > 1:
             queries = [None] * len(x) if query_x is None else query_x.split(1)
@@ -141,19 +147,13 @@ class MetaLearner(nn.Module):
             adapted, predictions = zip(*(self._adapt(*task, num_steps, lr) for task in tasks), strict=True)
             stacked = {name: torch.cat([weights[name] for weights in adapted]) for name in adapted[0]}
             return stacked, None if query_x is None else torch.cat(predictions)
-        parameters = dict(self.model.named_parameters())
-        steps, rates = self.num_steps if num_steps is None else _steps(num_steps), self._rates(parameters, lr)
         start = {name: value.expand(len(x), *value.shape) for name, value in parameters.items()}
         if not together:  # copies, because a forward pass may write into its weights (an embedding with max_norm)
             start = {name: value.clone() for name, value in start.items()}
         lead, rest = self._split()
         if lead is not None:  # each task's two sets by themselves: the modules may mix rows
             x, query_x = run(lead, start, x), None if query_x is None else run(lead, start, query_x)
-        plain = x.dim() == 3 and {x.dtype, y.dtype} == {value.dtype for value in parameters.values()}
-        if plain and self.loss is F.mse_loss and sloped(rest) and not autocasts(x.device.type):
-            adapted = self._inner_by_hand(rest, start, x, y, steps, rates)
-        else:
-            adapted = self._inner(rest, start, x, y, steps, rates)
+        adapted = self._inner(rest, start, x, y, steps, rates)
         return adapted, None if query_x is None else run(rest, adapted, query_x)
 
     def _split(self) -> tuple[nn.Module | None, nn.Module]:
@@ -191,18 +191,27 @@ class MetaLearner(nn.Module):
                     weights[name] = moved if outside else moved.detach()
         return weights
 
-    def _inner_by_hand(self, module, start, x, y, steps, rates):
-        """The same for a `sloped` module and the mean squared error: no graph of a backward pass to differentiate."""
-        second, weights = self._second_order(), dict(start)
-        for _ in range(steps if rates else 0):
-            with torch.set_grad_enabled(second):
-                outputs = layer_outputs(module, weights, x)
-                self._check_shapes(outputs[-1], y, "support_y")
-                slope = (outputs[-1] - y) * (2 / y[0].numel())  # of each task's mean
-                slopes = weight_slopes(module, weights, outputs, slope, rates)
-            for name, factors in slopes.items():
-                weights[name] = descended(weights[name], rates[name], *factors)
-        return weights
+    def _plain_kinds(self, x, y, parameters, rates):
+        """The kinds of the layers where a step is one equation: plain ones, one rate, a squared error; else None."""
+        if self.loss is not F.mse_loss or len(rates) < len(parameters) or not stackable(self.model):
+            return None
+        numbers = all(isinstance(rate, float) for rate in rates.values())
+        alike = {x.dtype, y.dtype} == {value.dtype for value in parameters.values()}
+        fits = x.dim() == 3 and y.shape == (*x.shape[:2], len(list(parameters.values())[-1]))
+        return layer_kinds(self.model) if numbers and alike and fits and not autocasts(x.device.type) else None
+
+    def _descend(self, kinds, parameters, x, y, query_x, steps, rates):
+        """`_adapt` for plain layers: no graph of a backward pass has to be made and differentiated."""
+        start, second = list(parameters.values()), self._second_order()
+        rate = x.new_tensor(2 * next(iter(rates.values())) / y[0].numel())  # of the slope of each task's mean
+        weights = start
+        with torch.set_grad_enabled(second):
+            for _ in range(steps):
+                weights = descended(kinds, weights, x, y, rate)
+        if torch.is_grad_enabled() and not second:  # what is added is 0, and has the gradient of a step of constants
+            weights = [moved + (value - value.detach()) for moved, value in zip(weights, start, strict=True)]
+        prediction = None if query_x is None else predicted(kinds, weights, query_x)
+        return dict(zip(parameters, weights, strict=True)), prediction
 
     def _second_order(self) -> bool:
         """Whether the inner gradients are themselves differentiated."""

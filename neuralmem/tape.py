@@ -29,6 +29,33 @@ class Later(NamedTuple):
     x: Tensor | None
 
 
+class Outer(NamedTuple):
+    """A slope left^T right - rows·factors, which is added to what is there already without a tensor of its own.
+
+    Shapes: left (B, H, N), right (B, H, W), rows (B, N, W), factors (B, N, 1), the last two None where nothing is
+    taken off. A large memory's time goes into passes over it, and into fresh pages for each new tensor.
+    """
+
+    left: Tensor
+    right: Tensor
+    rows: Tensor | None = None
+    factors: Tensor | None = None
+
+    def onto(self, total: Tensor | None) -> Tensor:
+        """The slope added to `total` in place; a tensor of its own where that is None."""
+        left, right = self.left.mT, self.right
+        total = torch.bmm(left, right) if total is None else total.baddbmm_(left, right)
+        if self.rows is not None and self.factors is not None:
+            total.addcmul_(self.rows, self.factors, value=-1)
+        return total
+
+
+class Own(NamedTuple):
+    """A slope that nobody else holds, so that others may be added to it in place."""
+
+    slope: Tensor
+
+
 ACTIVE = Active()
 
 
@@ -36,6 +63,13 @@ def watched(device_type: str) -> bool:
     """Whether each operation must be seen: by a transform of torch.func, by a compiler, or by autocast."""
     seen = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     return seen or autocasts(device_type)
+
+
+def _differentiated() -> bool:
+    """Whether a backward pass is itself looked into: for a second gradient, a transform, or many slopes at once."""
+    batched = torch._C._vmapmode_increment_nesting() > 1  # of torch.autograd.grad(..., is_grads_batched=True)
+    torch._C._vmapmode_decrement_nesting()
+    return batched or torch.is_grad_enabled() or torch._C._are_functorch_transforms_active()
 
 
 def _exactly(backward):
@@ -52,12 +86,12 @@ def _exactly(backward):
     return exactly
 
 
-def by_hand(gradient: Callable, results: int | None = 1) -> Callable:
+def by_hand(gradient: Callable, results: int | None = 1, spends: int = 0) -> Callable:
     """Give an equation its gradient: `gradient(*slopes of the results, *inputs, *all that the equation returns)`.
 
     The first `results` of the tensors that the equation returns (None: all) are results, the others what the gradient
-    needs again. Where a gradient of the gradient is asked for, or where each operation must be seen, autograd
-    differentiates the equation itself.
+    needs again. The gradient may overwrite the first `spends` slopes. Where a gradient of the gradient is asked for, or
+    where each operation must be seen, autograd differentiates the equation itself.
     """
 
     def decorate(equation: Callable) -> Callable:
@@ -74,19 +108,19 @@ def by_hand(gradient: Callable, results: int | None = 1) -> Callable:
             @_exactly
             def backward(ctx, *slopes):
                 saved, count = ctx.saved_tensors, ctx.count
-                if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
+                if _differentiated():
                     return _again(lambda *inputs: equation(*inputs)[:results], saved[:count], slopes)
                 slopes = _filled(slopes[:results], saved[count:])
-                found = gradient(*slopes, *saved)
-                return tuple(_summed([one]) if isinstance(one, Later) else one for one in found)
+                found = gradient(*(slope.clone() for slope in slopes[:spends]), *slopes[spends:], *saved)
+                return tuple(_alone(one) for one in found)
 
         @wraps(equation)
         def call(*inputs: Tensor) -> Any:
-            if watched(inputs[0].device.type):
+            if ACTIVE.tape is not None:  # whoever began it has seen that nobody watches
                 outputs = equation(*inputs)
-            elif ACTIVE.tape is not None:
+                ACTIVE.tape.append((gradient, results, spends, inputs, outputs))
+            elif watched(inputs[0].device.type):
                 outputs = equation(*inputs)
-                ACTIVE.tape.append((gradient, results, inputs, outputs))
             else:
                 outputs = ByHand.apply(*inputs) if torch.is_grad_enabled() else equation(*inputs)
             return outputs[0] if results == 1 else outputs[:results]
@@ -101,22 +135,26 @@ class _Taped(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, run, *inputs):
+        ids = [id(one) for one in inputs]  # a tensor that is given twice has two slopes, so it needs two places
+        inputs = [one.view_as(one) if id(one) in ids[:order] else one for order, one in enumerate(inputs)]
         ACTIVE.tape = lines = []
         try:
             outputs = run(*inputs)
         finally:
             ACTIVE.tape = None
-        kept = {id(one): one for one in inputs}
-        for _, _, given, found in lines:
-            kept.update((id(one), one) for one in (*given, *found))
-        place = dict(zip(kept, range(len(kept)), strict=True))
-        ctx.lines = [
-            (gradient, results, [place[id(one)] for one in given], [place[id(one)] for one in found])
-            for gradient, results, given, found in lines
-        ]
-        ctx.run, ctx.given = run, [place[id(one)] for one in inputs]
+        kept, place = list(inputs), {id(one): order for order, one in enumerate(inputs)}
+        ctx.lines = []
+        for *how, given, found in lines:
+            for one in given:
+                if id(one) not in place:  # a constant
+                    place[id(one)] = len(kept)
+                    kept.append(one)
+            ctx.lines.append((*how, [place[id(one)] for one in given], len(kept), len(kept) + len(found)))
+            place.update(zip(map(id, found), range(len(kept), len(kept) + len(found)), strict=True))
+            kept += found
+        ctx.run, ctx.count = run, len(inputs)
         ctx.ends = [place[id(one)] for one in outputs]
-        ctx.save_for_backward(*kept.values())
+        ctx.save_for_backward(*kept)
         ctx.set_materialize_grads(False)
         return tuple(one.detach() for one in outputs)  # what is kept must not lead back to this node: none were freed
 
@@ -124,26 +162,57 @@ class _Taped(torch.autograd.Function):
     @_exactly
     def backward(ctx, *slopes):
         saved = ctx.saved_tensors
-        if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
-            return None, *_again(ctx.run, [saved[place] for place in ctx.given], slopes)
-        known: dict[int, Tensor] = {}
-        later: dict[int, list[Later]] = {}
+        if _differentiated():
+            return None, *_again(ctx.run, saved[: ctx.count], slopes)
+        totals, later = _Totals(), {}
         for place, slope in zip(ctx.ends, slopes, strict=True):
-            _add(known, place, slope)
-        for gradient, results, given, found in reversed(ctx.lines):
-            ends = [known.pop(place, None) for place in found[:results]]
+            if slope is not None:
+                totals.add(place, slope)
+        for gradient, results, spends, given, first, last in reversed(ctx.lines):
+            places = range(first, last if results is None else first + results)
+            ends = [totals.pop(place, place < first + spends) for place in places]
             if all(end is None for end in ends):
                 continue
-            values = [saved[place] for place in (*given, *found)]
-            parts = gradient(*_filled(ends, values[len(given) :]), *values)
+            found = saved[first:last]
+            parts = gradient(*_filled(ends, found), *(saved[place] for place in given), *found)
             for place, slope in zip(given, parts, strict=True):
                 if isinstance(slope, Later):
                     later.setdefault(place, []).append(slope)
-                else:
-                    _add(known, place, slope)
+                elif slope is not None:
+                    totals.add(place, slope)
         for place, steps in later.items():
-            _add(known, place, _summed(steps))
-        return None, *(known.get(place) for place in ctx.given)
+            totals.add(place, _summed(steps))
+        return None, *(totals.known.get(place) for place in range(ctx.count))
+
+
+class _Totals:
+    """The slopes so far, by place on the tape; `own` holds the places whose tensor nobody else holds."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Tensor] = {}
+        self.own: set[int] = set()
+
+    def add(self, place: int, slope: Tensor | Outer | Own) -> None:
+        before = self.known.get(place)
+        if isinstance(slope, Tensor):
+            if before is None:
+                self.known[place] = slope
+                return
+            total = before.add_(slope) if place in self.own else before + slope
+        elif isinstance(slope, Own):
+            total = slope.slope if before is None else slope.slope.add_(before)
+        else:
+            total = slope.onto(before if before is None or place in self.own else before.clone())
+        self.known[place] = total
+        self.own.add(place)
+
+    def pop(self, place: int, to_spend: bool) -> Tensor | None:
+        """The slope of a place; a copy where it is to be spent and somebody else holds it, too."""
+        slope = self.known.pop(place, None)
+        if to_spend and slope is not None and place not in self.own:
+            slope = slope.clone()
+        self.own.discard(place)
+        return slope
 
 
 def taped(run: Callable, *inputs: Tensor) -> Sequence[Tensor]:
@@ -151,9 +220,13 @@ def taped(run: Callable, *inputs: Tensor) -> Sequence[Tensor]:
     return _Taped.apply(run, *inputs)
 
 
-def _add(known, place, slope):
-    if slope is not None:
-        known[place] = known[place] + slope if place in known else slope
+def _alone(slope):
+    """A slope as a tensor, where it is the only one."""
+    if isinstance(slope, Later):
+        return _summed([slope])
+    if isinstance(slope, Outer):
+        return slope.onto(None)
+    return slope.slope if isinstance(slope, Own) else slope
 
 
 def _filled(slopes, outputs):

@@ -1,6 +1,6 @@
 """How a module runs on K tasks, each with its own weights: together where that is known to be right (chapter 5)."""
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -22,15 +22,6 @@ BATCHED: set[type[nn.Module]] = {
 }  # fmt: skip
 """Classes whose forward pass is known to be the same under vmap: a test compares each with a loop over tasks. A class
 of your own may be added, if it keeps no state, has no side effect and does not branch on its data."""
-
-
-SLOPES: dict[type[nn.Module], Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    nn.ReLU: lambda slope, output: torch.ops.aten.threshold_backward(slope, output, 0),
-    nn.Tanh: torch.ops.aten.tanh_backward,
-    nn.Sigmoid: torch.ops.aten.sigmoid_backward,
-    nn.Identity: lambda slope, output: slope,
-}
-"""Of elementwise layers, the slope of the input from that of the output and the output itself."""
 
 
 def run(module: nn.Module, weights: Weights, x: torch.Tensor) -> torch.Tensor:
@@ -59,48 +50,9 @@ def layer_outputs(module: nn.Module, weights: Weights, x: torch.Tensor) -> list[
     return outputs
 
 
-def sloped(module: nn.Module) -> bool:
-    """Whether `weight_slopes` knows the module's layers: linear, and those of SLOPES that keep their input."""
-    layers = [layer for _, layer in _layers(module)]
-    kinds = all(type(layer) is nn.Linear or type(layer) in SLOPES for layer in layers)
-    return kinds and not any(getattr(layer, "inplace", False) for layer in layers) and stackable(module)
-
-
 def _layers(module: nn.Module) -> list[tuple[str, nn.Module]]:
     """Name and layer, a layer that stands twice included."""
     return [(name, layer) for name, layer in module._modules.items() if layer is not None]
-
-
-def weight_slopes(
-    module: nn.Module, weights: Weights, outputs: list[torch.Tensor], slope: torch.Tensor, names: Container[str]
-) -> dict[str, tuple[torch.Tensor, ...]]:
-    """Slopes of the weights in `names` from that of the last output: back-propagation by hand, of a `sloped` module.
-
-    `outputs` are those of `layer_outputs`. A bias has its slope (K, out); a weight has two factors, (K, out, n) and
-    (K, n, in), whose product `descended` adds in one call. Autograd would build a graph of this pass, with some nodes
-    for each line here, and go through that graph for the outer gradient.
-    """
-    slopes: dict[str, tuple[torch.Tensor, ...]] = {}
-    for place, (name, layer) in reversed(list(enumerate(_layers(module)))):
-        if type(layer) is not nn.Linear:
-            slope = SLOPES[type(layer)](slope, outputs[place + 1])
-            continue
-        if f"{name}.weight" in names:
-            slopes[f"{name}.weight"] = slope.mT, outputs[place]
-        if f"{name}.bias" in names:
-            slopes[f"{name}.bias"] = (slope.sum(1),)
-        if place:
-            slope = torch.bmm(slope, weights[f"{name}.weight"])
-    return slopes
-
-
-def descended(value: torch.Tensor, rate: float | torch.Tensor, *factors: torch.Tensor) -> torch.Tensor:
-    """value - rate · slope, the slope given as in `weight_slopes`; in one call where the rate is a number."""
-    if isinstance(rate, torch.Tensor):
-        return value - rate * (factors[0] if len(factors) == 1 else torch.bmm(*factors))
-    if len(factors) == 1:
-        return torch.sub(value, *factors, alpha=rate)
-    return torch.baddbmm(value, *factors, alpha=-rate)
 
 
 def call(module: nn.Module, weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:

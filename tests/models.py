@@ -8,7 +8,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrizations
 
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
-from neuralmem.together import ELEMENTWISE, SLOPES
+from neuralmem.descent import SQUASHES
+from neuralmem.together import ELEMENTWISE
 
 TASKS, ROWS, STEPS, RATE = 3, 5, 2, 0.05
 
@@ -228,8 +229,16 @@ MODELS = {  # name: (model, x of a set; default (n, 3))
         lambda: nn.Sequential(nn.Linear(3, 5, bias=False), nn.ReLU(), nn.Linear(5, 2, bias=False)),
         None,
     ),
-    "MLP of every layer with a slope by hand": (
-        lambda: nn.Sequential(nn.Linear(3, 5), *(kind() for kind in SLOPES), nn.Linear(5, 4, bias=False), nn.Tanh()),
+    "MLP with each function whose step is an equation": (
+        lambda: nn.Sequential(nn.Linear(3, 4), *(part for kind in SQUASHES for part in (kind(), nn.Linear(4, 4)))),
+        None,
+    ),
+    "MLP whose output is squashed": (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2), nn.Tanh()),
+        None,
+    ),
+    "MLP with two functions in a row": (
+        lambda: nn.Sequential(nn.Linear(3, 5), nn.Sigmoid(), nn.Tanh(), nn.Linear(5, 4), nn.Identity()),
         None,
     ),
     "MLP whose ReLU writes into its input": (

@@ -8,7 +8,6 @@ from neuralmem import gradients
 from neuralmem.tape import by_hand
 
 B, N, W, S, D = 2, 5, 3, 3, 4
-LAYOUT = (("none", (2, 3)), ("sigmoid", (2, 3)), ("oneplus", (2,)), ("softmax", (1, 3)))
 
 
 def cases(writers, readers):
@@ -66,16 +65,6 @@ def test_the_gradient_is_that_of_differences_and_has_one_itself(name, heads):
     by_autograd = torch.autograd.grad(plain[: len(found)], free, slopes)
     for one, other in zip(torch.autograd.grad(found, free, slopes), by_autograd, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
-
-
-def test_an_interface_is_cut_and_squashed_with_its_gradient():
-    interface = torch.linspace(-2, 2, 3 * 17, dtype=torch.float64).reshape(3, 17).requires_grad_()
-    add, erase, strengths, modes = gradients.squash(LAYOUT, interface)
-    assert add.shape == erase.shape == (3, 2, 3) and strengths.shape == (3, 2) and modes.shape == (3, 1, 3)
-    torch.testing.assert_close(strengths, 1 + torch.log1p(interface[:, 12:14].exp()))
-    torch.testing.assert_close(modes.sum(-1), torch.ones(3, 1, dtype=torch.float64))
-    assert gradcheck(lambda x: gradients.squash(LAYOUT, x), interface)
-    assert gradgradcheck(lambda x: gradients.squash(LAYOUT, x), interface)
 
 
 def test_a_tensor_given_twice_gets_both_slopes_and_can_be_differentiated_again():

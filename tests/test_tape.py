@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from neuralmem import MemoryConfig, MemoryController, NeuralMemoryBank
-from neuralmem.tape import ACTIVE, by_hand, taped
+from neuralmem.tape import ACTIVE, Outer, Own, by_hand, taped
 
 BANKS = {
     "none": None,
@@ -147,3 +147,56 @@ def test_what_only_some_slopes_reach_is_right():
     x = torch.ones(2, dtype=torch.float64, requires_grad=True)
     assert gradcheck(lambda x: taped(run, x), x) and gradgradcheck(lambda x: taped(run, x), x)
     assert torch.autograd.grad(taped(run, x)[1].sum(), x)[0].tolist() == [9, 9]
+
+
+def scaled(factor, own):
+    """x -> factor·x, whose slope is marked as one that nobody else holds, or is not."""
+    gradient = (lambda to_y, x, y: (Own(factor * to_y),)) if own else (lambda to_y, x, y: (factor * to_y,))
+    return by_hand(gradient)(lambda x: (factor * x,))
+
+
+same = by_hand(lambda to_y, x, y: (to_y,))(lambda x: (x.clone(),))  # its slope is the one it was given
+weighed = by_hand(lambda to_y, rows, w, y: (Outer(w, to_y), to_y @ rows.mT))(lambda rows, w: (w @ rows,))
+spent = by_hand(lambda to_y, x, y: (to_y.mul_(2 * x), ), spends=1)(lambda x: (x.square(),))
+
+
+@pytest.mark.parametrize("order", ["abcd", "dcba", "bdac", "cadb"])
+@pytest.mark.parametrize("tape", [True, False])
+def test_slopes_that_are_added_in_place_add_up_in_any_order(order, tape):
+    kinds = {"a": scaled(2.0, own=True), "b": scaled(3.0, own=False), "c": same, "d": weighed}
+    torch.manual_seed(0)
+    rows = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(2, 1, 4, dtype=torch.float64, requires_grad=True)
+
+    def run(rows, w):
+        inner = same(rows)
+        found = [kinds[one](inner, w) if one == "d" else kinds[one](inner) for one in order]
+        return *found, inner
+
+    def function(rows, w):
+        return taped(run, rows, w) if tape else run(rows, w)
+
+    assert gradcheck(function, (rows, w)) and gradgradcheck(function, (rows, w))
+
+
+@pytest.mark.parametrize("tape", [True, False])
+def test_a_slope_that_is_overwritten_is_the_gradient_s_own(tape):
+    def run(x):
+        held = same(x)
+        return spent(held), same(held), spent(spent(held))
+
+    x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x: taped(run, x) if tape else run(x), x)
+    outputs = taped(run, x) if tape else run(x)
+    given = [torch.ones(2, dtype=torch.float64) for _ in outputs]
+    torch.autograd.grad(outputs, x, given)
+    assert all(one.tolist() == [1, 1] for one in given)  # autograd's slopes are as they were
+
+
+def test_a_tensor_given_twice_gets_both_slopes():
+    def run(x, y):
+        return (scaled(2.0, own=True)(x), scaled(3.0, own=False)(y))
+
+    x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    one, other = taped(run, x, x)
+    assert torch.autograd.grad((one + other).sum(), x)[0].tolist() == [5, 5]
