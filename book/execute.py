@@ -84,18 +84,30 @@ def _joined(outputs):
     return kept
 
 
+class Watching(NotebookClient):
+    """Runs a notebook as for a person who waits, so that it shows in which cells bars are drawn; none is stored."""
+
+    async def async_start_new_kernel_client(self):
+        client = await super().async_start_new_kernel_client()
+        client.allow_stdin = True  # by which `neuralmem.teaching.progress` knows a person
+        return client
+
+
 def execute(path):
-    """Run one notebook in its own folder and write it back, tidied."""
+    """Run one notebook in its own folder and write it back, tidied; return its slowest cells."""
     notebook = nbformat.read(path, as_version=4)
     here = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=True, resources=here).execute()
+    Watching(notebook, timeout=900, kernel_name="python3", record_timing=True, resources=here).execute()
     longest = slowest(notebook)
     nbformat.write(tidy(notebook), path)
     return longest
 
 
-def slowest(notebook, count=3):
-    """The cells that took most: their seconds, the heading above them and their first line of code, a list of dicts."""
+def slowest(notebook, count=3, long=5):
+    """The cells that took most, `count` or all that took more than `long` seconds, a list of dicts.
+
+    Of each the seconds, the heading above it, its first line of code, and whether it had a bar.
+    """
     found, heading = [], ""
     for cell in notebook.cells:
         lines = cell.source.splitlines()
@@ -106,8 +118,10 @@ def slowest(notebook, count=3):
             began, ended = (datetime.fromisoformat(end.replace("Z", "+00:00")) for end in ends)
             seconds = round((ended - began).total_seconds(), 1)
             code = (line for line in lines if line and not line.startswith(("#", "import ", "from ", "%", "try:")))
-            found.append({"seconds": seconds, "section": heading, "line": next(code, "")})
-    return sorted(found, key=lambda cell: -cell["seconds"])[:count]
+            bar = any(map(is_bar, cell.outputs))
+            found.append({"seconds": seconds, "section": heading, "line": next(code, ""), "bar": bar})
+    found = sorted(found, key=lambda cell: -cell["seconds"])
+    return [cell for place, cell in enumerate(found) if place < count or cell["seconds"] > long]
 
 
 def record(name, seconds, cells):

@@ -63,7 +63,7 @@ def main(folder):
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".student-") as beside:
         made = Path(beside) / "edition"
         made.mkdir()
-        for path in sorted(HERE.glob("[0-9]*.ipynb")):
+        for path in sorted(HERE.glob("*.ipynb")):
             nbformat.write(without_solutions(nbformat.read(path, as_version=4)), made / path.name)
         shutil.copytree(HERE / "results", made / "results")
         hidden = shutil.ignore_patterns(".ipynb_checkpoints")

@@ -113,15 +113,21 @@ class Report(NamedTuple):
 
 
 def prequential(
-    rules: Mapping[str, Rule], stream: Windows, first: int, start: int | None = None, stop: int | None = None
+    rules: Mapping[str, Rule],
+    stream: Windows,
+    first: int,
+    start: int | None = None,
+    stop: int | None = None,
+    progress: Callable[[range], Iterable[int]] = iter,
 ) -> Report:
     """Ask each rule every question before it is told the answer; score those from `first` on.
 
     At question i every rule first learns the answers that are known by now: those of all j with
     rows[j] + horizon <= rows[i], none of them twice; then it predicts, e_i = |ŷ_i - y_i|. The first `first` questions
     are learned from and not scored: on them scales are measured, and settings chosen (`tune`). `start` and `stop` cut
-    a run in two: a rule that was saved after `stop=k` goes on with `start=k`. Raises ValueError or TypeError naming the
-    argument; a ValueError names a rule whose answer is no finite number.
+    a run in two: a rule that was saved after `stop=k` goes on with `start=k`. `progress` may put a bar around the
+    questions' numbers, as `tqdm` does. Raises ValueError or TypeError naming the argument; a ValueError names a rule
+    whose answer is no finite number.
     """
     first = integer("first", first, low=2, high=len(stream.y) - 1)
     start = 0 if start is None else integer("start", start, low=0, high=len(stream.y) - 1)
@@ -134,7 +140,7 @@ def prequential(
     learned = 0
     while start and newest[learned] + stream.horizon <= newest[start - 1]:
         learned += 1  # what the run before has learned
-    for place in range(start, stop):
+    for place in progress(range(start, stop)):
         while newest[learned] + stream.horizon <= newest[place]:
             for rule in rules.values():
                 rule.learn(questions[learned], answers[learned])
@@ -147,18 +153,25 @@ def prequential(
     return Report(kept, stream.y.numpy()[scored], scored)
 
 
-def tune(make: Callable[..., Rule], settings: Iterable[Mapping[str, Any]], stream: Windows, first: int) -> dict:
+def tune(
+    make: Callable[..., Rule],
+    settings: Iterable[Mapping[str, Any]],
+    stream: Windows,
+    first: int,
+    progress: Callable[[range], Iterable[int]] = iter,
+) -> dict:
     """The one of `settings` with which `make(**setting)` has the least mean error on the first part of the stream.
 
     The first part, questions 0 to `first` - 1, is itself cut: a quarter to start from, the rest judged. What is scored
-    later is never seen. Equal chances: give each rule as many settings. Raises ValueError where there are none.
+    later is never seen. Equal chances: give each rule as many settings. `progress` as in `prequential`. Raises
+    ValueError where there are none.
     """
     first = integer("first", first, low=8, high=len(stream.y) - 1)
     tried = [dict(setting) for setting in settings]
     if not tried:
         raise ValueError("settings must hold at least one setting, got none")
     rules = {str(place): make(**setting) for place, setting in enumerate(tried)}
-    errors = prequential(rules, stream, first // 4, stop=first).errors()
+    errors = prequential(rules, stream, first // 4, stop=first, progress=progress).errors()
     return tried[int(np.argmin([errors[str(place)].mean() for place in range(len(tried))]))]
 
 

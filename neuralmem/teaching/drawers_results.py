@@ -91,7 +91,7 @@ def _columns(stored, **facts):
         "season never lived in": percent(samples(stored, "new", 5, "6-9", True, **facts)),
         "all answers, current": percent(samples(stored, "now", 5, "6-9", **facts)),
         "earlier seasons, usual code, nothing revealed": percent(samples(stored, "old", 0, "0", **facts)),
-        "seconds a life": float(np.mean([run["seconds"] for run in runs(stored, **facts)])),
+        "seconds per life": float(np.mean([run["seconds"] for run in runs(stored, **facts)])),
     }
 
 
@@ -123,7 +123,7 @@ def memories_table(stored: Stored) -> ResultTable:
             "earlier seasons": percent(samples(stored, "old", 5, "6-9", True, **facts)),
             "card 16 to 39 stores old": percent(by_age(stored, **facts)[:, 4]),
             "parameters": f"{found[0]['parameters']:,}",
-            "seconds a life": float(np.mean([run["seconds"] for run in found])),
+            "seconds per life": float(np.mean([run["seconds"] for run in found])),
         }
     caption = "Wrong answers in a hundred where the class was revealed; new code, after 6 to 9; five seeds unless said"
     return results_table(rows, caption, digits=1, corner="memory")

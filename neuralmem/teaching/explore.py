@@ -152,7 +152,18 @@ class Explorer:
         for control in controls.values():
             control.observe(show, "value")
         show()
-        return ipywidgets.VBox([shown, *controls.values()])
+        return ipywidgets.VBox([shown, *controls.values(), *self._play(controls)])
+
+    def _play(self, controls):
+        """The button that moves the option that stands for time, in a list; an empty list where there is none."""
+        if self.play is None:
+            return []
+        import ipywidgets
+
+        last = len(self.options[self.play]) - 1
+        button = ipywidgets.Play(value=controls[self.play].index, min=0, max=last, interval=900, show_repeat=False)
+        ipywidgets.jslink((button, "value"), (controls[self.play], "index"))
+        return [button]
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         bundle = {"text/plain": repr(self), "text/html": self.html()}

@@ -53,7 +53,7 @@ def _roles(names):
 
 
 def returns_figure(stored: Stored) -> Figure:
-    """Cost a step on returns of every agent and seed."""
+    """Cost per step on returns of every agent and seed."""
     costs = {name: samples(stored, "core", name, "cost") for name in agents(stored, "core")}
     return agents_on_returns(costs, _roles(costs), reference=TRUTH)
 
@@ -98,7 +98,7 @@ def dial_figure(stored: Stored) -> Figure:
     """Cost on returns against the noise of the cue."""
     found = dial(stored)
     roles = {TABLE: "baseline", OURS: "full", LAST: "meta"}
-    return measured_curves({"": (LEVELS, found)}, "noise of the cue", "cost a step on returns", roles)
+    return measured_curves({"": (LEVELS, found)}, "noise of the cue", "cost per step on returns", roles)
 
 
 def seasons_figure(stored: Stored) -> Figure:

@@ -91,7 +91,9 @@ def habits_table(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> ResultTable
             "seeds below 0.01": f"{sum(end < BAR for end in ends)} of {len(ends)}",
             "median end, bits": f"{median(ends):.2g}",
             "worst end, bits": f"{max(ends):.2g}",
-            "log10 of the error over the recipe's": f"{mean:.1f} ± {half:.1f}" if model != "ntm" else "",
+            "log10 of the error over the recipe's": f"{mean:.1f} ± {half:.1f}".replace("-", "−")
+            if model != "ntm"
+            else "",
         }
     return results_table(rows, "The recipe with one habit changed")
 
@@ -114,13 +116,15 @@ def tasks_table() -> ResultTable:
     lines += [("recall", "12 items", model) for model in ("lstm", "ntm, unsharpened", "ntm", "dnc")]
     rows = {}
     for task, test, model in lines:
-        rows[f"{task}, {test}: {model.upper()}"] = {
+        kind, comma, habit = model.partition(",")
+        rows[f"{task}, {test}: {kind.upper()}{comma}{habit}"] = {
             "as trained": _percent(wrong_bits(task, model, "as trained")),
             "longer": _percent(wrong_bits(task, model, test)),
             "longer, 64 slots": _percent(wrong_bits(task, model, test, 1)) if model != "lstm" else None,
         }
     rule = {"as trained": _percent([last_item_wrong(2, 6)]), "longer": _percent([last_item_wrong(12, 12)])}
-    return results_table(rows | {"recall, 12 items: the last item, always": rule}, "Wrong bits in %, one number a seed")
+    rows |= {"recall, 12 items: the last item, always": rule}
+    return results_table(rows, "Wrong bits in %, one number per seed")
 
 
 def _percent(shares):

@@ -33,7 +33,7 @@ def report_table(report: Report, unit: str = "", caption: str = "") -> ResultTab
     for name, group in groups.items():
         values: dict[str, Any] = {f"mean error{unit and f', {unit}'}": np.array([row.mean() for row in group])}
         if plain is not None and name != LAST:
-            values["less than the last value's, by piece"] = difference_text(plain, _pieces(np.mean(group, 0)), 3)
+            values["minus the last value's, by piece"] = difference_text(_pieces(np.mean(group, 0)), plain, 3)
         rows[name] = values
     return results_table(rows, caption or f"{len(report.answers)} questions", corner="rule")
 

@@ -35,7 +35,7 @@ class ResultTable:
         style.set_uuid("table-" + sha1((self.caption + self.frame.to_csv()).encode()).hexdigest()[:8])
         if self.caption:  # pandas refuses an empty one
             style.set_caption(self.caption)
-        page = style.to_html(cell_ids=False)
+        page = style.to_html(cell_ids=False).replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
         return page if self.marked.to_numpy().any() else re.sub(r' id="T_[^"]*"', "", page)
 
 

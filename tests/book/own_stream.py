@@ -10,10 +10,11 @@ saved = f"{mkdtemp()}/my_agent"  # a path of yours
 
 from functools import partial
 
-from neuralmem.prequential import Constant, LastValue, Linear, RunningMean
-from neuralmem.prequential import grid, prequential, tune
+from neuralmem.prequential import (
+    Constant, LastValue, Linear, RunningMean, grid, prequential, tune)
 from neuralmem.series import read_csv, windows
 from neuralmem.stream_agent import StreamAgent
+from neuralmem.teaching.progress import progress
 from neuralmem.teaching.stream_results import report_figure, report_table
 
 table = read_csv(path, target, **form)
@@ -23,17 +24,17 @@ print(len(stream.y), "questions; left out:", stream.skipped)
 agent = partial(StreamAgent, stream.x.shape[1], stream.cue.shape[1])
 penalty = (1, 10, 100)
 choices = grid(n=(25, 50, 150, 10_000), penalty=penalty)
-linear = tune(Linear, choices, stream, first)
+linear = tune(Linear, choices, stream, first, progress)
 choices = grid(strength=(0, 2, 20), penalty=penalty)
-memory = tune(partial(agent, hidden=0), choices, stream, first)
+memory = tune(partial(agent, hidden=0), choices, stream, first, progress)
 choices = grid(lr=(3e-4, 1e-3, 3e-3))
-network = tune(partial(agent, **memory, seed=100), choices, stream, first)
+network = tune(partial(agent, **memory, seed=100), choices, stream, first, progress)
 
 rules = {"constant": Constant(), "last value": LastValue()}
 rules |= {"running mean": RunningMean(), "linear, last n": Linear(**linear)}
 for seed in range(5):
     rules[f"agent, seed {seed}"] = agent(**memory, **network, seed=seed)
-report = prequential(rules, stream, first)
+report = prequential(rules, stream, first, progress=progress)
 half = len(stream.y) // 2
 early = agent(**memory, **network, seed=0)
 prequential({"agent": early}, stream, first, stop=half)

@@ -1,6 +1,7 @@
 """Every chapter has the anatomy of a chapter: what a reader may rely on from page to page."""
 
 import ast
+import json
 import re
 import sys
 from statistics import median
@@ -26,6 +27,7 @@ HEADINGS = [
 ]
 BANNED = ["simply", "obviously", "trivially", "of course", "as we all know", "needless to say", "state-of-the-art"]
 APART = {"exercise", "solution", "check"}
+SETUP = "# Set-up: the chapter's imports, or one line that says what is missing\n"
 START = """try:
     from neuralmem.teaching.start import ready
     ready("0.1.0")
@@ -54,7 +56,8 @@ def lesson_cells(notebook):
 
 
 def code_lines(cell):
-    return [line for line in cell.source.replace(START, "").splitlines() if line.strip()]
+    lines = [line for line in cell.source.replace(START, "").splitlines() if line.strip()]
+    return lines[1:] if "hide-input" in tags(cell) else lines  # the first line of a folded cell is its title
 
 
 def markdown(notebook):
@@ -159,7 +162,30 @@ def test_no_comprehension_holds_another(path):
 
 def test_the_first_cell_says_what_is_missing(path):
     first = next(cell for cell in read(path).cells if cell.cell_type == "code")
-    assert first.source.startswith(START + "\n") and "hide-input" in tags(first)
+    assert first.source.startswith(SETUP + START + "\n") and "hide-input" in tags(first)
+
+
+def test_a_folded_cell_says_in_its_first_line_what_it_holds(path):
+    """JupyterLab shows that line of a folded cell, and nothing else of it."""
+    folded = [cell for cell in read(path).cells if cell.cell_type == "code" and "hide-input" in tags(cell)]
+    assert folded and all(re.match(r"# [A-Z].{8,70}\n", cell.source) for cell in folded)
+
+
+def test_a_cell_that_takes_long_has_a_bar_and_the_text_above_says_so(path):
+    """Cells of more than five seconds, as `book/execute.py` measured them; the first one imports and cannot."""
+    notebook = read(path)
+    runtimes = json.loads((ROOT / "book" / "results" / "runtimes.json").read_text(encoding="utf-8"))
+    start = next(cell for cell in notebook.cells if cell.cell_type == "code").source
+    for slow in runtimes[path.stem]["cells"]:
+        if slow["seconds"] > 5 and slow["line"] not in start:
+            assert slow["bar"], f"no bar (neuralmem.teaching.progress): {slow}"
+            text = ""
+            for cell in notebook.cells:
+                if cell.cell_type == "code" and slow["line"] in cell.source.splitlines():
+                    break
+                text += "\n" + cell.source if cell.cell_type == "markdown" else ""
+            section = re.split(r"^#+ ", text, flags=re.M)[-1]
+            assert re.search(r"seconds|minute", section), f"the text above does not say how long: {slow}"
 
 
 def test_no_plotting_code_and_no_paths_in_cells(path):

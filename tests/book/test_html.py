@@ -135,6 +135,10 @@ def test_a_half_width_is_not_torn_from_its_sign(html_root):
     texts = [path.read_text(encoding="utf-8") for path in sorted((html_root / "book").glob("*.html"))]
     assert sum(len(re.findall(r"±\N{NO-BREAK SPACE}\d", text)) for text in texts) > 100
     assert not [text for text in texts if re.search(r"± \d", text)]
+    cells = [cell for text in texts for cell in re.findall(r"<td[^>]*>([^<]*(?:<wbr[^>]*>)?±[^<]*)</td>", text)]
+    assert len(cells) > 100
+    whole = re.compile(r'[-−+\d.,e]+\N{NO-BREAK SPACE}<wbr class="phone">±\N{NO-BREAK SPACE}[\d.,e]+')
+    assert not [cell for cell in cells if not whole.fullmatch(cell)], "a line may end in it, not only on a phone"
 
 
 def test_mathematics_is_local_and_present(pages):

@@ -215,6 +215,14 @@ def test_a_chapter_runs_and_its_sliders_are_alive(name, opened, server):
         before = source_of(explorer)
         move(page, slider)
         page.wait_for_function(changed, arg=[explorer.element_handle(), before])
+    for button in page.locator(".jupyter-widgets.widget-play button:has(.fa-play)").all():
+        explorer = page.locator(".jp-OutputArea-output .widget-vbox", has=button)
+        explorer.locator(".noUi-handle").first.focus()
+        page.keyboard.press("Home")
+        before = source_of(explorer)
+        button.click()
+        page.wait_for_function(changed, arg=[explorer.element_handle(), before])
+        assert name == "02_bank"
     wrong(notebook, name)
     notebook.do("docmanager:save")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")

@@ -67,9 +67,22 @@ def test_the_edition_is_a_folder_that_can_be_handed_out(tmp_path):
     for name in ("deep/student", "empty"):
         main(tmp_path / name)
         found = set(files(tmp_path / name))
-        assert {path.name for path in (ROOT / "book").glob("[0-9]*.ipynb")} <= found
+        assert {path.name for path in (ROOT / "book").glob("*.ipynb")} <= found
         assert {"results/runtimes.json", "static/agent.svg", "appendices/glossary.md"} <= found
     assert {path.name for path in tmp_path.iterdir()} == {"deep", "empty"}, "something was left behind"
+
+
+def test_every_link_of_the_edition_leads_to_a_file_of_it(tmp_path):
+    main(tmp_path / "student")
+    pages = [*(tmp_path / "student").rglob("*.ipynb"), *(tmp_path / "student").rglob("*.md")]
+    assert len(pages) > 30
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        if page.suffix == ".ipynb":
+            cells = nbformat.reads(text, as_version=4).cells
+            text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        for address in re.findall(r"\]\(([^)\s#]+)[^)\s]*\)", text):
+            assert address.startswith(("http", "mailto:")) or (page.parent / address).exists(), (page.name, address)
 
 
 def test_what_somebody_wrote_is_not_overwritten(tmp_path):

@@ -109,6 +109,14 @@ def test_a_live_control_calls_the_function_itself():
     assert picture.value != first and "height 3" in picture.value
 
 
+def test_the_live_face_has_a_play_button_where_the_stored_one_has():
+    pytest.importorskip("ipywidgets")
+    *_, slider, button = explore(bars, {"height": 2.0}, play="height", height=[1.0, 2.0, 3.0]).widget().children
+    assert type(button).__name__ == "Play" and (button.min, button.value, button.max) == (0, 1, 2)
+    assert type(slider).__name__ == "SelectionSlider" and slider.index == 1
+    assert len(explore(bars, height=[1.0, 2.0]).widget().children) == 2
+
+
 def test_a_live_control_shows_the_error_of_a_function_that_a_reader_broke():
     pytest.importorskip("ipywidgets")
 

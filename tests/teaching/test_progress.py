@@ -2,6 +2,8 @@
 
 import io
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -58,6 +60,32 @@ def test_the_outermost_loop_has_the_bar_and_a_broken_one_leaves_none_behind(term
     assert shown == ["outer", "stopped", "after"]
 
 
+def test_the_first_item_is_waited_for_with_a_bar(terminal):
+    end = time.monotonic() + 30
+    for _ in progress([1], "training"):
+        while "training:   0%" not in terminal.getvalue() and time.monotonic() < end:
+            time.sleep(0.05)
+        drawn = terminal.getvalue()
+        while terminal.getvalue() == drawn and time.monotonic() < end:
+            time.sleep(0.05)
+    assert time.monotonic() < end, "no bar, or a bar whose clock stands still"
+    assert not [thread for thread in threading.enumerate() if thread.name == "clock of a bar"]
+
+
+def test_a_loop_of_an_interrupted_cell_does_not_take_the_bar_from_the_next(terminal, monkeypatch):
+    shown, cell = [], SimpleNamespace(execution_count=1)
+    monkeypatch.setattr(module, "shell", lambda: cell)
+    monkeypatch.setattr(module, "tqdm", lambda items, desc, **options: shown.append(desc) or items)
+    left = iter(progress("ab", "left"))
+    next(left)  # and a traceback keeps it
+    cell.execution_count = 2
+    rest = progress("ab", "next")
+    next(rest)
+    left.close()
+    assert list(progress("ab", "within")) == ["a", "b"] and list(rest) == ["b"]
+    assert shown == ["left", "next"]
+
+
 @pytest.mark.parametrize(("answers", "seen"), [(True, True), (False, False)])
 def test_a_notebook_is_watched_where_its_reader_could_be_asked(answers, seen, monkeypatch):
     kernel = SimpleNamespace(get_parent=lambda channel: {"content": {"allow_stdin": answers}})
@@ -71,11 +99,12 @@ def test_no_bar_is_stored_when_a_program_runs_a_notebook():
     assert notebook.cells[0].outputs == []
 
 
-def answering():
+def answering(cell=None):
     """A notebook with a slow loop that prints, run as if a reader could be asked."""
-    cell = "import time\nfrom neuralmem.teaching.progress import progress\nfor i in progress(range(4), 'training'):\n"
-    cell += "    time.sleep(0.6)\n    print('step', i)\nlen(list(progress(range(3))))"
-    notebook = new_notebook(cells=[new_code_cell(cell)])
+    printing = "import time\nfrom neuralmem.teaching.progress import progress\n"
+    printing += "for i in progress(range(4), 'training'):\n"
+    printing += "    time.sleep(0.6)\n    print('step', i)\nlen(list(progress(range(3))))"
+    notebook = new_notebook(cells=[new_code_cell(cell or printing)])
     client = NotebookClient(notebook, kernel_name="python3")
     with client.setup_kernel():
         client.kc.allow_stdin = True
@@ -91,6 +120,11 @@ def test_a_bar_in_a_notebook_is_an_output_of_its_own_that_ends_empty():
     assert bar.output_type == "display_data" and bar.data == {"text/plain": ""}
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     assert printed == "step 0\nstep 1\nstep 2\nstep 3\n" and outputs[-1].data == {"text/plain": "3"}
+
+
+def test_the_loops_of_a_cell_have_their_bars_in_one_place():
+    outputs = answering(SLOW + "\n" + SLOW).cells[0].outputs
+    assert [output.data for output in outputs] == [{"text/plain": ""}]
 
 
 def test_a_bar_that_a_reader_saved_is_left_out(book_programs):

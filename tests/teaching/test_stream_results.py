@@ -33,8 +33,8 @@ def test_a_report_has_a_row_a_rule_and_the_seeds_of_one_agent_together(ran):
     assert list(frame.index) == ["last value", "mean", "fit"]
     error = ran[0].errors()["mean"].mean()
     assert frame.loc["mean", "mean error, kg"] == f"{error:.3f}" and "±" in frame.loc["fit", "mean error, kg"]
-    paired = frame["less than the last value's, by piece"]
-    assert paired["last value"] == "" and paired["mean"].startswith("−")
+    paired = frame["minus the last value's, by piece"]
+    assert paired["last value"] == "" and paired["mean"].startswith("+")
 
 
 def test_a_report_draws_the_answers_and_a_line_a_rule(ran):

@@ -29,6 +29,11 @@ def test_the_best_of_a_column_is_bold_and_the_page_is_the_same_each_time():
     assert 'class="results dataframe"' in page and "Errors." in repr(table)
 
 
+def test_no_line_ends_between_a_mean_and_its_half_width():
+    page = results_table(ROWS)._repr_html_()
+    assert "2.000\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}2.484" in page and " ±" not in page and "± " not in page
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -189,7 +189,7 @@ def _plain_logarithm(ax):
 def agents_on_returns(
     costs: Mapping[str, Any],
     roles: Mapping[str, str],
-    xlabel: str = "cost a step on returns (further left is better)",
+    xlabel: str = "cost per step on returns (further left is better)",
     reference: str | None = None,
 ) -> Figure:
     """Draw each agent's mean, 95 % interval and every seed, the cheapest on top, and return the Figure.
