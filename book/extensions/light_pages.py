@@ -33,7 +33,7 @@ ROLES = [
 ]
 """What the theme, docutils and pandas write, and what stands there instead, for those who hear the page."""
 TORN = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
-"""Between a mean and its half-width in a table: on a phone a line may end before the sign, and nowhere after it."""
+"""Between a mean and its half-width: where room is short a line may end before the sign, and nowhere after it."""
 PREVIEW = "Nine squares, eight blue in several strengths and one orange: a memory of nine slots, one of them written."
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 EXPLORER = re.compile(
@@ -50,7 +50,7 @@ def lighten(page):
     for pattern, instead in ROLES:
         page = re.sub(pattern, instead, page)
     page = re.sub(r"± (?=\d)", "±\N{NO-BREAK SPACE}", page)
-    page = page.replace(TORN, TORN[0] + '<wbr class="phone">' + TORN[1:])
+    page = page.replace(TORN, TORN[0] + '<wbr class="narrow">' + TORN[1:])
     head, body = page.split("</head>", 1)
     head = re.sub(r'\s*<meta name="viewport"[^>]*>', "", head)
     return head.replace('<meta charset="utf-8" />', '<meta charset="utf-8" />\n    ' + VIEWPORT) + "</head>" + body

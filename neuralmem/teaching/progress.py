@@ -22,6 +22,8 @@ _shown: dict[str, Any] = {}
 class Bar(tqdm):
     """A bar in a notebook: an output of its own beside what the loop prints, and empty when the loop is over."""
 
+    last_print_t: float
+
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         from IPython.display import display
 
