@@ -194,7 +194,11 @@ def write(memory: Tensor, writes: Tensor, erase: Tensor, add: Tensor) -> Any:
     result = memory
     for head in range(writes.shape[1]):
         result = torch.addcmul(result, result * erase[:, head, None], writes[:, head, :, None], value=-1)
-    return (torch.baddbmm(result, writes.mT, add) if watched(memory.device.type) else result.baddbmm_(writes.mT, add),)
+    if not watched(memory.device.type):
+        return (result.baddbmm_(writes.mT, add),)
+    for head in range(writes.shape[1]):  # for a compiler, which makes one loop of it and of what stands above
+        result = torch.addcmul(result, writes[:, head, :, None], add[:, head, None])
+    return (result,)
 
 
 def _links_gradient(
