@@ -60,7 +60,11 @@ def descended(kinds: Kinds, weights: Sequence[Tensor], x: Tensor, y: Tensor, rat
 
 @cache
 def _equations(kinds: Kinds) -> tuple[Callable, Callable]:
-    """`predicted` and `descended` for layers of these kinds, each with its gradient."""
+    """`predicted` and `descended` for layers of these kinds, each with its gradient.
+
+    What goes into layer l is a[l], and a[l + 1] = s(z) with z = a[l] W^T + b. The pull on z is p = raw·s'(z), where raw
+    is rate·(y - a[L]) at the last layer and p W of the layer above at the others; a step moves W by p^T a[l], b by p.
+    """
     count, squashes = len(kinds), [SQUASHES[kind] for kind in kinds]
 
     def output(x, *weights):
