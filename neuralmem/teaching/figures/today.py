@@ -10,7 +10,7 @@ from .style import COLOURS, BookFigure, new_figure
 
 __all__ = ["errors_by_age", "recalled", "stores", "time_line"]
 
-LANES = ("read by likeness", "written weights", "rehearsal", "learning to learn")
+LANES = ("read by likeness", "written weights", "against forgetting", "learning to learn")
 LANE_COLOURS = ("memory", "full", "replay", "meta")
 EVENTS = {  # year: what, in each lane
     1989: ("", "", "interference is\nmeasured", ""),
