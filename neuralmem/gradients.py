@@ -291,7 +291,7 @@ def gate(content: Tensor, gates: Tensor) -> Any:
     return (gates.unsqueeze(-1) * content,)
 
 
-@by_hand(lambda slope, weightings, memory, reads: (torch.bmm(slope, memory.mT), Outer(weightings, slope)))
+@by_hand(lambda slope, weightings, memory, reads: (torch.bmm(slope, memory.mT), Outer(weightings, slope, memory)))
 def read(weightings: Tensor, memory: Tensor) -> Any:
     """r = w M: (B, R, N), (B, N, W) -> (B, R, W)."""
     return (torch.bmm(weightings, memory),)

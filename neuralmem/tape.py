@@ -32,22 +32,20 @@ class Later(NamedTuple):
 class Outer(NamedTuple):
     """A slope left^T right - rows·factors, which is added to what is there already without a tensor of its own.
 
-    Shapes: left (B, H, N), right (B, H, W), rows (B, N, W), factors (B, N, 1), the last two None where nothing is
-    taken off. A large memory's time goes into passes over it, and into fresh pages for each new tensor.
+    Shapes: left (B, H, N), right (B, H, W), factors (B, N, 1) or None for 0; rows (B, N, W) is what the slope is of. A
+    large memory's time goes into passes over it, and into fresh pages for each new tensor.
     """
 
     left: Tensor
     right: Tensor
-    rows: Tensor | None = None
+    rows: Tensor
     factors: Tensor | None = None
 
     def onto(self, total: Tensor | None) -> Tensor:
         """The slope added to `total` in place; a tensor of its own where that is None."""
         left, right = self.left.mT, self.right
         total = torch.bmm(left, right) if total is None else total.baddbmm_(left, right)
-        if self.rows is not None and self.factors is not None:
-            total.addcmul_(self.rows, self.factors, value=-1)
-        return total
+        return total if self.factors is None else total.addcmul_(self.rows, self.factors, value=-1)
 
 
 class Own(NamedTuple):
@@ -182,7 +180,7 @@ class _Taped(torch.autograd.Function):
                     totals.add(place, slope)
         for place, steps in later.items():
             totals.add(place, _summed(steps))
-        return None, *(totals.known.get(place) for place in range(ctx.count))
+        return None, *(totals.pop(place) for place in range(ctx.count))
 
 
 class _Totals:
@@ -191,28 +189,39 @@ class _Totals:
     def __init__(self) -> None:
         self.known: dict[int, Tensor] = {}
         self.own: set[int] = set()
+        self.outer: dict[int, list[Outer]] = {}  # all of a place are added in one pass, when it is asked for
 
     def add(self, place: int, slope: Tensor | Outer | Own) -> None:
+        if isinstance(slope, Outer):
+            self.outer.setdefault(place, []).append(slope)
+            return
         before = self.known.get(place)
-        if isinstance(slope, Tensor):
-            if before is None:
-                self.known[place] = slope
-                return
-            total = before.add_(slope) if place in self.own else before + slope
-        elif isinstance(slope, Own):
+        if isinstance(slope, Own):
             total = slope.slope if before is None else slope.slope.add_(before)
+        elif before is None:
+            self.known[place] = slope
+            return
         else:
-            total = slope.onto(before if before is None or place in self.own else before.clone())
+            total = before.add_(slope) if place in self.own else before + slope
         self.known[place] = total
         self.own.add(place)
 
-    def pop(self, place: int, to_spend: bool) -> Tensor | None:
+    def pop(self, place: int, to_spend: bool = False) -> Tensor | None:
         """The slope of a place; a copy where it is to be spent and somebody else holds it, too."""
-        slope = self.known.pop(place, None)
-        if to_spend and slope is not None and place not in self.own:
-            slope = slope.clone()
+        total, outer, own = self.known.pop(place, None), self.outer.pop(place, None), place in self.own
         self.own.discard(place)
-        return slope
+        if total is not None and not own and (outer or to_spend):
+            total = total.clone()
+        return _together(outer).onto(total) if outer else total
+
+
+def _together(outer):
+    """One slope for several of the same rows."""
+    if len(outer) == 1:
+        return outer[0]
+    left, right = torch.cat([one.left for one in outer], 1), torch.cat([one.right for one in outer], 1)
+    factors = [one.factors for one in outer if one.factors is not None]
+    return Outer(left, right, outer[0].rows, sum(factors[1:], start=factors[0]) if factors else None)
 
 
 def taped(run: Callable, *inputs: Tensor) -> Sequence[Tensor]:

@@ -156,7 +156,7 @@ def all_tests():
         package_tests("as on another processor: quick tests", QUICK, others),
         *[notebook_test(path, f"as on another processor: {path}", others) for path in cheapest],
         *[Job(f"each cell twice: {path}", [PYTHON, "tests/twice.py", path]) for path in cheapest],
-        Job("the package alone", [PYTHON, "tests/alone.py"]),
+        Job("the package alone", [PYTHON, "tests/alone.py", "--short"]),
     ]
 
 

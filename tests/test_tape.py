@@ -156,7 +156,7 @@ def scaled(factor, own):
 
 
 same = by_hand(lambda to_y, x, y: (to_y,))(lambda x: (x.clone(),))  # its slope is the one it was given
-weighed = by_hand(lambda to_y, rows, w, y: (Outer(w, to_y), to_y @ rows.mT))(lambda rows, w: (w @ rows,))
+weighed = by_hand(lambda to_y, rows, w, y: (Outer(w, to_y, rows), to_y @ rows.mT))(lambda rows, w: (w @ rows,))
 spent = by_hand(lambda to_y, x, y: (to_y.mul_(2 * x), ), spends=1)(lambda x: (x.square(),))
 
 
