@@ -181,9 +181,12 @@ def test_a_cell_that_takes_long_has_a_bar_and_the_text_above_says_so(path):
             assert slow["bar"], f"no bar (neuralmem.teaching.progress): {slow}"
             text = ""
             for cell in notebook.cells:
-                if cell.cell_type == "code" and slow["line"] in cell.source.splitlines():
+                here = re.findall(r"^#+ (.+)", text, flags=re.M)[-1:] == [slow["section"]]
+                if cell.cell_type == "code" and here and slow["line"] in cell.source.splitlines():
                     break
                 text += "\n" + cell.source if cell.cell_type == "markdown" else ""
+            else:
+                pytest.fail(f"there is no such cell: {slow}")
             section = re.split(r"^#+ ", text, flags=re.M)[-1]
             assert re.search(r"seconds|minute", section), f"the text above does not say how long: {slow}"
 
