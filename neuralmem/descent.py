@@ -66,6 +66,7 @@ def _equations(kinds: Kinds) -> tuple[Callable, Callable]:
     is rate·(y - a[L]) at the last layer and p W of the layer above at the others; a step moves W by p^T a[l], b by p.
     """
     count, squashes = len(kinds), [SQUASHES[kind] for kind in kinds]
+    bends = any(squash.bend is not None for squash in squashes)
 
     def output(x, *weights):
         passed = _forward(squashes, weights, x)
@@ -84,7 +85,7 @@ def _equations(kinds: Kinds) -> tuple[Callable, Callable]:
         moved = []
         for weight, bias, pull, below in zip(weights[::2], weights[1::2], pulls, passed[:-1], strict=True):
             moved += [torch.baddbmm(weight, pull.mT, below), bias + pull.sum(1)]
-        return *moved, *passed[1:], *pulls, *raws
+        return *moved, *passed[1:], *pulls, *(raws if bends else ())
 
     def step_gradient(*given):
         slopes, given = given[: 2 * count], given[2 * count :]

@@ -221,7 +221,7 @@ class MetaLearner(nn.Module):
         """The loss of each task: prediction (K, n, ...), target (K, n, ...) -> (K,)."""
         self._check_shapes(prediction, target, name)
         if self.loss is F.mse_loss:  # without vmap's overhead
-            return (prediction - target).square().flatten(1).mean(1)
+            return F.mse_loss(prediction, target, reduction="none").mean(tuple(range(1, target.dim())))
         try:
             losses = vmap(self.loss, randomness="different")(prediction, target) if len(target) > 1 else None
         except (RuntimeError, NotImplementedError):  # what vmap cannot do: a branch on data, an operation it lacks
