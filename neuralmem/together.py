@@ -27,7 +27,7 @@ of your own may be added, if it keeps no state, has no side effect and does not 
 def run(module: nn.Module, weights: Weights, x: torch.Tensor) -> torch.Tensor:
     """The outputs (K, n, ...) of a module for x (K, n, ...), task k with weights[name][k]."""
     if x.dim() == 3 and stackable(module):
-        return layer_outputs(module, weights, x)[-1]
+        return _stacked(module, weights, x)
     if known(module):
         return vmap(lambda own, rows: call(module, own, rows), randomness="different")(weights, x)
     if len(x) == 1:
@@ -37,22 +37,15 @@ def run(module: nn.Module, weights: Weights, x: torch.Tensor) -> torch.Tensor:
     return torch.stack([call(module, {name: own[name][k].clone() for name in own}, rows) for k, rows in tasks])
 
 
-def layer_outputs(module: nn.Module, weights: Weights, x: torch.Tensor) -> list[torch.Tensor]:
-    """x (K, n, D) and what each layer of a `stackable` module makes of it: weight (K, out, in), bias (K, out)."""
-    outputs = [x]
-    for name, layer in _layers(module):
+def _stacked(module: nn.Module, weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    """`run` for a `stackable` module: one batched product a layer, of weight (K, out, in) and bias (K, out)."""
+    for name, layer in module._modules.items():
         if isinstance(layer, nn.Linear):
             weight, bias = weights[f"{name}.weight"].mT, weights.get(f"{name}.bias")
             x = torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
-        else:
+        elif layer is not None:
             x = layer(x)
-        outputs.append(x)
-    return outputs
-
-
-def _layers(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Name and layer, a layer that stands twice included."""
-    return [(name, layer) for name, layer in module._modules.items() if layer is not None]
+    return x
 
 
 def call(module: nn.Module, weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
