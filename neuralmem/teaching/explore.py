@@ -128,13 +128,16 @@ class Explorer:
         import ipywidgets
 
         controls = {}
+        wide = max(10, *(round(0.6 * len(name)) for name in self.names.values()))  # no word is cut off
         for name, values in self.options.items():
             kind = ipywidgets.ToggleButtons if _is_choice(values) else ipywidgets.SelectionSlider
             labelled = [(_text(value), value) for value in values]
             controls[name] = kind(options=labelled, value=self.start[name], description=self.names[name])
-            controls[name].style.description_width = "10em"
+            controls[name].style.description_width = f"{wide}em"
             if kind is ipywidgets.SelectionSlider:
                 controls[name].layout.width, controls[name].layout.max_width = "100%", "44em"
+            else:
+                controls[name].style.button_width = "auto"
         shown = ipywidgets.HTML()
 
         def show(_=None):

@@ -53,7 +53,7 @@ class Server:
         shutil.copy(ROOT / "_config.yml", folder)
         settings = folder / "settings" / "labconfig"
         settings.mkdir(parents=True)
-        plain = {"jupyterlab-myst": True, "@jupyterlab/apputils-extension:announcements": True}
+        plain = {"jupyterlab-myst": True}
         (settings / "page_config.json").write_text(json.dumps({"disabledExtensions": plain}))
         whole = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}  # draw what is out of sight, too
         (settings / "default_setting_overrides.json").write_text(json.dumps(whole))
@@ -171,7 +171,8 @@ def opened(server, browser):
 def test_a_chapter_reads_well(path, opened):
     """No raw syntax, no reference that leads nowhere, formulas set, drawings there, plumbing and solutions folded."""
     cells = nbformat.read(path, as_version=4).cells
-    seen = opened(path.stem).drawn()
+    notebook = opened(path.stem)
+    seen, page = notebook.drawn(), notebook.page
     assert len(seen["texts"]) > 20
     assert not [text for text in seen["texts"] if SYNTAX.search(text)]
     assert seen["dangling"] == [] and seen["faults"] == [] and all(seen["pictures"])
@@ -181,6 +182,7 @@ def test_a_chapter_reads_well(path, opened):
         if cell.cell_type == "code" and tags & {"solution", "hide-input"}:
             last = [line for line in cell.source.splitlines() if line.strip()][-1]
             assert last not in shown or any(last in other.source for other in cells if other is not cell), cell.source
+    assert page.locator(".Toastify__toast").count() == 0, "a question that has nothing to do with the book"
     assert "_solution(" not in shown and not any("Solution:" in text for text in seen["texts"])
 
 
@@ -211,18 +213,10 @@ def test_a_chapter_runs_and_its_sliders_are_alive(name, opened, server):
     slider = explorer.locator(".widget-slider").first
     assert slider.locator(".noUi-target").bounding_box()["width"] >= 200
     changed = "([element, before]) => element.querySelector('img').getAttribute('src') !== before"
-    for move in (by_key, by_mouse):
+    for move in (by_key, by_mouse, back_by_key, *([by_playing] if name == "02_bank" else [])):
         before = source_of(explorer)
         move(page, slider)
         page.wait_for_function(changed, arg=[explorer.element_handle(), before])
-    for button in page.locator(".jupyter-widgets.widget-play button:has(.fa-play)").all():
-        explorer = page.locator(".jp-OutputArea-output .widget-vbox", has=button)
-        explorer.locator(".noUi-handle").first.focus()
-        page.keyboard.press("Home")
-        before = source_of(explorer)
-        button.click()
-        page.wait_for_function(changed, arg=[explorer.element_handle(), before])
-        assert name == "02_bank"
     wrong(notebook, name)
     notebook.do("docmanager:save")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
@@ -240,6 +234,15 @@ def by_key(page, slider):
 def by_mouse(page, slider):
     box = slider.locator(".noUi-target").bounding_box()
     page.mouse.click(box["x"] + 0.98 * box["width"], box["y"] + box["height"] / 2)
+
+
+def back_by_key(page, slider):
+    slider.locator(".noUi-handle").focus()
+    page.keyboard.press("Home")
+
+
+def by_playing(page, slider):
+    page.locator(".jp-OutputArea-output .widget-play button").first.click()
 
 
 def wrong(notebook, name):

@@ -117,6 +117,15 @@ def test_the_live_face_has_a_play_button_where_the_stored_one_has():
     assert len(explore(bars, height=[1.0, 2.0]).widget().children) == 2
 
 
+def test_a_live_control_has_room_for_its_words():
+    pytest.importorskip("ipywidgets")
+    words = "the height of the bar, in units of its width"
+    _, slider = explore(bars, height=[1.0, 2.0], names={"height": words}).widget().children
+    assert float(slider.style.description_width.removesuffix("em")) >= len(words) / 2
+    *_, buttons = explore(bars, height=[1.0], name=["one", words]).widget().children
+    assert buttons.style.button_width == "auto"
+
+
 def test_a_live_control_shows_the_error_of_a_function_that_a_reader_broke():
     pytest.importorskip("ipywidgets")
 
