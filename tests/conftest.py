@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def html_root():
     return folder
 
 
+def missing(message):
+    """Skip a test because something is not installed, but never with CI=true."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+
+
+def needed(name):
+    """Import a module that a test cannot do without."""
+    try:
+        return import_module(name)
+    except ImportError:
+        missing(f"{name} is not installed: pip install -r requirements.txt")
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """The path of a Chromium. Where none is installed the test is skipped, but never with CI=true."""
@@ -61,15 +75,14 @@ def chromium():
 
     path = find_chromium()
     if path is None:
-        message = "no Chromium found: install chromium or Chrome, or set CHROMIUM to its path"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(message)
+        missing("no Chromium found: install chromium or Chrome, or set CHROMIUM to its path")
     return path
 
 
 @pytest.fixture(scope="session")
 def browser(chromium):
     """A headless Chromium."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api = needed("playwright.sync_api")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     arguments += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
     with sync_api.sync_playwright() as playwright:

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 import nbformat
 import pytest
-from conftest import ROOT, chapter_paths
+from conftest import ROOT, chapter_paths, needed
 
 SYNTAX = re.compile(r":{3}|`{3}|\{[\w:-]+\}`|^:[\w-]+:|\$\$|\\tag|\\begin\{|\]\(#|</?\w+>", flags=re.M)
 """What no reader should meet in drawn text: directives, roles, raw TeX, links and tags."""
@@ -91,7 +91,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(browser, tmp_path_factory):
-    pytest.importorskip("jupyterlab")
+    needed("jupyterlab")
     running = Server(tmp_path_factory.mktemp("lab"))
     yield running
     running.close()

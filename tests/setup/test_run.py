@@ -5,7 +5,7 @@ import sys
 
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needed
 from nbformat.v4 import new_code_cell, new_notebook
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -17,6 +17,14 @@ import twice
 def logs(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "LOGS", tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_what_a_browser_test_needs_is_never_missing_where_changes_are_checked(ci, outcome, monkeypatch):
+    monkeypatch.setenv("CI", ci)
+    assert needed("json").loads("[1]") == [1]
+    with pytest.raises(outcome, match="not installed"):
+        needed("no_module_has_this_name")
 
 
 CLOSINGS = [
