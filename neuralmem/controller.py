@@ -29,7 +29,7 @@ class MemoryController(nn.Module):
     LSTM. `input_to_interface=True` feeds the interface from the input directly, too; `batch_first=True` takes inputs
     and gives outputs as (B, T, ...). The weights are drawn as torch.nn draws them, from torch's generator. A bank
     may be compiled, by `controller.bank.compile()`, with the same numbers; then a sequence does not run on a tape, and
-    little is left to gain (tests/benchmarks). Raises ValueError or TypeError naming the argument.
+    nothing is gained (tests/benchmarks). Raises ValueError or TypeError naming the argument.
     """
 
     def __init__(

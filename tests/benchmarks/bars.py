@@ -32,14 +32,15 @@ class Bar(NamedTuple):
 
 BARS = {
     ("DNC step, B=1", "dnc"): Bar(1.6, keep=1.6),
-    ("DNC step, B=16", "dnc"): Bar(2.0, keep=1.8),
-    ("DNC step, B=64", "dnc"): Bar(2.0, keep=1.9),
+    ("DNC step, B=16", "dnc"): Bar(2.0, keep=2.0),
+    ("DNC step, B=64", "dnc"): Bar(2.0, keep=2.0),
     ("NTM step, B=1", "dnc"): Bar(0.74, keep=0.74, part=True),
     ("NTM step, B=16", "dnc"): Bar(0.52, keep=0.52, part=True),
     ("NTM step, B=64", "dnc"): Bar(0.29, keep=0.29, part=True),
     ("DNC, peak memory, B=64", "dnc"): Bar(0.5, keep=0.5, part=True),
-    ("NTM step of chapter 3, B=32", "the package before its tape"): Bar(1.5, keep=1.2),
-    ("DNC step, B=16, bank compiled", "bank not compiled"): Bar(1.0, keep=1.0),
+    ("NTM step of chapter 3, B=32", "the package before its tape"): Bar(1.5, keep=1.3),
+    # 1.17 before slopes were added in place; that made the bank faster which is not compiled, and the two are level
+    ("DNC step, B=16, bank compiled", "bank not compiled"): Bar(1.0, keep=0.93),
     ("replay, 10,000 items", "cpprb"): Bar(1.0, keep=1.0),
     ("replay, 100,000 items", "cpprb"): Bar(1.2, keep=1.2),
     ("replay, 1,000,000 items", "cpprb"): Bar(1.2, keep=1.2),
@@ -52,11 +53,11 @@ BARS = {
     ("reservoir draw, 10,000 items", "an index"): Bar(3.0, keep=3.0, part=True),
     ("reservoir draw, 100,000 items", "an index"): Bar(3.0, keep=3.0, part=True),
     ("reservoir draw, 1,000,000 items", "an index"): Bar(3.0, keep=3.0, part=True),
-    ("MAML, 1 inner step", "torchopt"): Bar(12.0, keep=8.0),
+    ("MAML, 1 inner step", "torchopt"): Bar(12.0, keep=11.5),
     ("MAML, 5 inner steps", "torchopt"): Bar(12.0, keep=12.0),
-    ("MAML, 1 inner step", "higher"): Bar(25.0, keep=17.0),
-    ("MAML, 5 inner steps", "higher"): Bar(25.0, keep=16.0),
-    ("agent", "chapter 0's miniature"): Bar(20.0, keep=7.0),
+    ("MAML, 1 inner step", "higher"): Bar(25.0, keep=24.0),
+    ("MAML, 5 inner steps", "higher"): Bar(25.0, keep=23.5),
+    ("agent", "chapter 0's miniature"): Bar(20.0, keep=11.0),
     ("agent, bank compiled", "chapter 0's miniature"): Bar(20.0, keep=9.0),
 }
 """By what is measured, and the peer."""
