@@ -212,6 +212,8 @@ class GDumb(Naive):
 class Watched(Replay):
     """Replay by priority that counts, in the last phase, which rehearsed rows are of the task that is trained."""
 
+    called = "replay by priority"  # on a progress bar
+
     def start(self, lanes: Lanes, k: int) -> None:
         """The shares of the phase that begins are counted anew."""
         super().start(lanes, k)
