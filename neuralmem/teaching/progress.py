@@ -19,7 +19,18 @@ _shown: dict[str, Any] = {}
 """The output for bars of the cell that runs, by the message that started it: its loops show their bars in one place."""
 
 
-class Bar(tqdm):
+class Line(tqdm):
+    """A bar on a terminal. What interrupts the drawing does not leave it locked, since its clock draws it, too."""
+
+    def refresh(self, nolock: bool = False, lock_args: tuple | None = None) -> None:
+        if nolock:
+            self.display()
+            return
+        with self.get_lock():
+            self.display()
+
+
+class Bar(Line):
     """A bar in a notebook: an output of its own beside what the loop prints, and empty when the loop is over."""
 
     last_print_t: float
@@ -57,7 +68,7 @@ def ticking(bar: tqdm, seconds: float = 1.0) -> Iterator[None]:
         yield
     finally:
         over.set()
-        clock.join()
+        clock.join(1)  # a reader who interrupts never waits longer for it
 
 
 def progress(iterable: Iterable[Item], name: str = "", total: int | None = None) -> Iterator[Item]:
@@ -73,7 +84,7 @@ def progress(iterable: Iterable[Item], name: str = "", total: int | None = None)
     try:
         options: dict[str, Any] = {"desc": name or None, "total": total, "delay": 1, "ncols": 80}
         if _kernel() is None:
-            bar = tqdm(iterable, file=sys.stdout, **options)
+            bar = Line(iterable, file=sys.stdout, **options)
         else:
             bar = Bar(iterable, file=io.StringIO(), leave=False, ascii=False, **options)
         with ticking(bar):

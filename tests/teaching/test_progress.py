@@ -43,14 +43,14 @@ def test_a_loop_is_the_same_with_and_without_a_bar(terminal, monkeypatch):
 
 
 def test_a_bar_is_shown_on_a_terminal_after_a_second(terminal, monkeypatch):
-    monkeypatch.setattr(module, "tqdm", lambda items, **options: terminal.write(str(options)) and items)
+    monkeypatch.setattr(module, "Line", lambda items, **options: terminal.write(str(options)) and items)
     list(progress([1], "training"))
     assert "'training'" in terminal.getvalue() and "'delay': 1" in terminal.getvalue()
 
 
 def test_the_outermost_loop_has_the_bar_and_a_broken_one_leaves_none_behind(terminal, monkeypatch):
     shown = []
-    monkeypatch.setattr(module, "tqdm", lambda items, desc, **options: shown.append(desc) or items)
+    monkeypatch.setattr(module, "Line", lambda items, desc, **options: shown.append(desc) or items)
     for _ in progress("ab", "outer"):
         list(progress("ab", "inner"))
     with pytest.raises(KeyboardInterrupt):
@@ -72,10 +72,30 @@ def test_the_first_item_is_waited_for_with_a_bar(terminal):
     assert not [thread for thread in threading.enumerate() if thread.name == "clock of a bar"]
 
 
+def test_a_drawing_that_is_interrupted_leaves_no_lock(terminal, monkeypatch):
+    """Its clock would wait for that lock for ever, and the interrupted cell for its clock."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    bar = module.Line(range(3), file=terminal)
+    monkeypatch.setattr(bar, "display", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bar.refresh()
+    bar.disable, free = True, threading.Event()
+
+    def other():
+        with bar.get_lock():
+            free.set()
+
+    threading.Thread(target=other, daemon=True).start()
+    assert free.wait(10)
+
+
 def test_a_loop_of_an_interrupted_cell_does_not_take_the_bar_from_the_next(terminal, monkeypatch):
     shown, cell = [], SimpleNamespace(execution_count=1)
     monkeypatch.setattr(module, "shell", lambda: cell)
-    monkeypatch.setattr(module, "tqdm", lambda items, desc, **options: shown.append(desc) or items)
+    monkeypatch.setattr(module, "Line", lambda items, desc, **options: shown.append(desc) or items)
     left = iter(progress("ab", "left"))
     next(left)  # and a traceback keeps it
     cell.execution_count = 2
