@@ -118,8 +118,8 @@ class NeuralMemoryBank(nn.Module):
         super().__init__()
         self.config = instance("config", config, MemoryConfig)
         self.parts = _interface_parts(config)
-        self.sizes = [heads * width for heads, width in self.parts.values()]
         self.layout = tuple(cut(name, *shape) for name, shape in self.parts.items())
+        self.sizes = [size for *_, size in self.layout]
         self.interface_size = sum(self.sizes)
         self.held = {"read_weightings": "B R N", "write_weightings": "B H N"}
         if config.addressing == "dnc":

@@ -53,6 +53,10 @@ class Own(NamedTuple):
 
     slope: Tensor
 
+    def onto(self, total: Tensor | None) -> Tensor:
+        """The slope with `total` added to it in place."""
+        return self.slope if total is None else self.slope.add_(total)
+
 
 ACTIVE = Active()
 
@@ -197,7 +201,7 @@ class _Totals:
             return
         before = self.known.get(place)
         if isinstance(slope, Own):
-            total = slope.slope if before is None else slope.slope.add_(before)
+            total = slope.onto(before)
         elif before is None:
             self.known[place] = slope
             return
@@ -233,9 +237,7 @@ def _alone(slope):
     """A slope as a tensor, where it is the only one."""
     if isinstance(slope, Later):
         return _summed([slope])
-    if isinstance(slope, Outer):
-        return slope.onto(None)
-    return slope.slope if isinstance(slope, Own) else slope
+    return slope.onto(None) if isinstance(slope, Outer | Own) else slope
 
 
 def _filled(slopes, outputs):

@@ -130,7 +130,7 @@ def learn(lanes: Lanes, remedy: "Naive", steps: int = 200, every: int | None = N
     networks = Networks(lanes.seeds, lanes.outputs)
     optimiser, generators = adam(networks.parameters), lanes.generators()
     trace = [accuracies(networks, lanes)]
-    for k in progress(range(lanes.count), getattr(remedy, "called", type(remedy).__name__)):
+    for k in progress(range(lanes.count), remedy.called):
         first, size = lanes.first[k], lanes.first[k + 1] - lanes.first[k]
         picks = [torch.randint(size, (steps, NEW), generator=generator) for generator in generators]
         remedy.start(lanes, k)

@@ -11,6 +11,11 @@ from .lanes import NEW, OLD, Lanes, Networks, adam, cross_entropies
 class Naive:
     """No remedy: the new rows only."""
 
+    @property
+    def called(self) -> str:
+        """What a progress bar calls it."""
+        return type(self).__name__
+
     def start(self, lanes: Lanes, k: int) -> None:
         """Called when task k begins."""
         self.lanes = lanes
@@ -212,7 +217,7 @@ class GDumb(Naive):
 class Watched(Replay):
     """Replay by priority that counts, in the last phase, which rehearsed rows are of the task that is trained."""
 
-    called = "replay by priority"  # on a progress bar
+    called = "replay by priority"
 
     def start(self, lanes: Lanes, k: int) -> None:
         """The shares of the phase that begins are counted anew."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from ..metrics import confidence_interval
 from ..worlds.sequences import associative_recall_task, last_rows_again, share_of_wrong_bits
 from .results import load
 from .tables import ResultTable, results_table
@@ -86,16 +85,13 @@ def habits_table(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> ResultTable
         if len(ends) < 3:
             continue
         pairs = [math.log10(run["curve"][-1][2] / recipe[run["seed"]]) for run in runs[model]]
-        mean, half = confidence_interval(pairs)
         rows[name] = {
             "seeds below 0.01": f"{sum(end < BAR for end in ends)} of {len(ends)}",
             "median end, bits": f"{median(ends):.2g}",
             "worst end, bits": f"{max(ends):.2g}",
-            "log10 of the error over the recipe's": f"{mean:.1f} ± {half:.1f}".replace("-", "−")
-            if model != "ntm"
-            else "",
+            "log10 of the error over the recipe's": pairs if model != "ntm" else "",
         }
-    return results_table(rows, "The recipe with one habit changed")
+    return results_table(rows, "The recipe with one habit changed", digits=1)
 
 
 def wrong_bits(task: str, model: str, test: str, room: int = 0) -> list[float]:

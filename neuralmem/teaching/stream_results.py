@@ -10,7 +10,7 @@ from ..metrics import paired_difference
 from ..prequential import Report
 from ..series import Windows
 from .figures import errors_over_time, rules_by_stream, window_choice
-from .tables import ResultTable, difference_text, results_table
+from .tables import ResultTable, difference_text, results_table, signed_text
 
 Stored = Mapping[str, Any]  # what results.load("streams") returns
 OURS, BOUND = "memory + network + replay", "linear, best in hindsight"
@@ -75,8 +75,7 @@ def stream_table(stored: Stored, stream: str, unit: str, digits: int = 2) -> Res
         if np.ptp(row[f"mean error, {unit}"]) == 0:
             row[f"mean error, {unit}"] = float(row[f"mean error, {unit}"][0])
         if rule != LINEAR:
-            mean, half = difference(stored, stream, rule, LINEAR)
-            row["minus the linear model's"] = f"{mean:+.{digits}f} ± {half:.{digits}f}".replace("-", "−")
+            row["minus the linear model's"] = signed_text(*difference(stored, stream, rule, LINEAR), digits)
         found[rule] = row
     count = _runs(stored, stream)[0]["questions"]
     return results_table(found, f"{stream}: {count} questions", digits=digits, corner="rule")

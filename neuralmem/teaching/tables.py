@@ -94,6 +94,11 @@ def _cell(value: Any, digits: int) -> tuple[str, float | None]:
 def difference_text(first: np.ndarray, second: np.ndarray, digits: int) -> str:
     """The difference first - second of samples (seeds,), paired, for a cell: its sign, its mean and its half-width."""
     mean, half = paired_difference(first, second)
+    return signed_text(float(mean), float(half), digits)
+
+
+def signed_text(mean: float, half: float, digits: int) -> str:
+    """A mean and its half-width for a cell, with the sign of the mean."""
     return f"{mean:+.{digits}f} ± {half:.{digits}f}".replace("-", "−")
 
 

@@ -179,16 +179,19 @@ def test_a_cell_that_takes_long_has_a_bar_and_the_text_above_says_so(path):
     for slow in runtimes[path.stem]["cells"]:
         if slow["seconds"] > 5 and slow["line"] not in start:
             assert slow["bar"], f"no bar (neuralmem.teaching.progress): {slow}"
-            text = ""
-            for cell in notebook.cells:
-                here = re.findall(r"^#+ (.+)", text, flags=re.M)[-1:] == [slow["section"]]
-                if cell.cell_type == "code" and here and slow["line"] in cell.source.splitlines():
-                    break
-                text += "\n" + cell.source if cell.cell_type == "markdown" else ""
-            else:
-                pytest.fail(f"there is no such cell: {slow}")
-            section = re.split(r"^#+ ", text, flags=re.M)[-1]
-            assert re.search(r"seconds|minute", section), f"the text above does not say how long: {slow}"
+            text = text_above(notebook, slow["section"], slow["line"])
+            assert re.search(r"seconds|minute", text), f"the text above does not say how long: {slow}"
+
+
+def text_above(notebook, section, line):
+    """The text of a section, its heading included, down to the first code cell in it that has the line."""
+    text = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = re.split(r"^#+ ", f"{text}\n{cell.source}", flags=re.M)[-1]
+        elif text.partition("\n")[0] == section and line in cell.source.splitlines():
+            return text
+    pytest.fail(f"there is no such cell: {section}: {line}")
 
 
 def test_no_plotting_code_and_no_paths_in_cells(path):
